@@ -1,0 +1,63 @@
+"""What a generation yields: frozen typed events, ending in exactly one `Finished`. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """One candidate token. `logprob` is natural, from the model's own distribution (before bias, penalties,
+    temperature and masks); `data` holds the token's bytes."""
+
+    token_id: int
+    data: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampledToken:
+    """A generated token with the alternatives that were asked for (most likely first, the chosen one always listed)."""
+
+    chosen: TokenLogprob
+    top: tuple[TokenLogprob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prefilling:
+    """A chunk of the prompt has been run: a place to interleave other work or to stop."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """Text that is final. `tokens` are the generated tokens that it consists of, empty unless log-probabilities
+    were asked for. May hold no text (a token whose UTF-8 is not complete yet yields no Delta at all)."""
+
+    text: str
+    tokens: tuple[SampledToken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Token counts. `completion_tokens` counts every token the model generated, the end token included."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The last event. `stop_sequence` is the matched stop string, if one ended the answer."""
+
+    reason: FinishReason
+    usage: Usage
+    stop_sequence: str | None = None
+
+
+Event = Prefilling | Delta | Finished

@@ -1,0 +1,31 @@
+"""How to generate: one frozen record whose defaults change nothing. Bounds are checked at the edge (api). Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationParams:
+    """Everything that shapes one answer.
+
+    `max_tokens` None means until the window is full. `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are
+    off. Penalties are OpenAI's, on the generated tokens; `repetition_penalty` is CTRL's, on prompt and answer, 1 is off.
+    `logit_bias` maps token ids to −100…100. `top_logprobs` None means no log-probabilities, 0 only the chosen token's.
+    `min_tokens` keeps end tokens and stop strings from ending the answer before that many tokens.
+    """
+
+    max_tokens: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    ignore_eos: bool = False
+    min_tokens: int = 0
+    top_logprobs: int | None = None

@@ -1,0 +1,71 @@
+"""What the engine needs from outside: a decoder and a tokenizer. Pure: Protocols only."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class KVSession(Protocol):
+    """One sequence's KV cache on a decoder. Not thread-safe: one owner at a time."""
+
+    @property
+    def length(self) -> int:
+        """Positions held, in tokens."""
+        ...
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
+        """Appends `token_ids` (at least one) and returns the logits after the last `logits_rows` of them.
+
+        Returns float32 [logits_rows, vocab_size]; a view that the next call overwrites.
+        Raises ValueError if the sequence would outgrow the context window.
+        """
+        ...
+
+    def truncate(self, length: int) -> None:
+        """Forgets every position from `length` on. Raises ValueError if `length` exceeds the positions held."""
+        ...
+
+
+class Decoder(Protocol):
+    """A loaded decoder-only model. Thread-safe: sessions of one decoder may step in different threads."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def context_window(self) -> int:
+        """Tokens, prompt and answer together."""
+        ...
+
+    @property
+    def prefill_chunk(self) -> int:
+        """How many prompt tokens one forward call should take at most."""
+        ...
+
+    def open(self) -> KVSession:
+        """A new, empty sequence."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """The model's tokenizer. `token_bytes` is the one truth about text: an answer is the join of its tokens' bytes."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        """Token ids of `text`, with no start or end token added.
+
+        With `special`, control tokens written in `text` (`<|im_start|>`) become their ids; without, they stay text.
+        """
+        ...
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes that the token stands for; empty for a control token and for an id outside the vocabulary."""
+        ...
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether the id is a control token."""
+        ...

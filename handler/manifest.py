@@ -1,0 +1,145 @@
+"""`manifest.json`: the contract between export and serving. Pure: no I/O but `read` and `write`.
+
+The manifest is the only thing that serving knows about a model: every file with its hash, every tensor with its
+name, dtype and shape, the end tokens, the window, and the quality that the export measured.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from handler.errors import ArtifactError
+
+FORMAT_VERSION: Literal[1] = 1
+FILE_NAME = "manifest.json"
+
+# The names that a decoder graph uses. Both KV layouts share the first block.
+INPUT_IDS = "input_ids"  # int64 [batch, step]
+LOGITS = "logits"  # float32 [batch, rows, vocab] ("shared") or [batch, step, vocab] ("growing")
+PAST_KEY = "past_key_values.{layer}.key"  # [batch, kv_heads, past or capacity, head_dim]
+PAST_VALUE = "past_key_values.{layer}.value"
+PRESENT_KEY = "present.{layer}.key"  # the same shape as the past ("shared") or longer by the step ("growing")
+PRESENT_VALUE = "present.{layer}.value"
+# "shared" only: past and present are bound to the same buffer, which has room for `capacity` positions.
+SEQLENS_K = "seqlens_k"  # int32 [batch]: past + step - 1
+TOTAL_SEQUENCE_LENGTH = "total_sequence_length"  # int32 scalar: past + step
+LOGITS_ROWS = "logits_rows"  # int64 [rows]: the positions of this step whose logits are wanted
+# "growing" only: what optimum's graphs take.
+ATTENTION_MASK = "attention_mask"  # int64 [batch, past + step]
+POSITION_IDS = "position_ids"  # int64 [batch, step]
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TensorSpec(_Frozen):
+    """One graph input or output; a symbolic dimension is its name."""
+
+    name: str
+    dtype: Literal["float32", "float16", "int64", "int32", "int8", "uint8"]
+    shape: tuple[int | str, ...]
+
+
+class Graph(_Frozen):
+    """The decoder graph: which file, and what goes in and out."""
+
+    file: str
+    kv_layout: Literal["shared", "growing"]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def past(self) -> tuple[TensorSpec, ...]:
+        """The KV inputs, in the graph's order: key and value of layer 0, of layer 1, …"""
+        return tuple(spec for spec in self.inputs if spec.name.startswith("past_key_values."))
+
+
+class FileEntry(_Frozen):
+    sha256: Sha256
+    size: int = Field(ge=0, description="bytes")
+
+
+class Source(_Frozen):
+    """Where the weights came from."""
+
+    kind: Literal["hub", "directory", "gguf", "package"]
+    id: str
+    revision: str | None = Field(default=None, description="hub commit, package version, or sha256 of a local file")
+
+
+class Quality(_Frozen):
+    """Measured at export against the fp32 reference, on the text that ships with the exporter."""
+
+    tokens: int = Field(gt=0, description="positions scored")
+    perplexity: float
+    reference_perplexity: float
+    mean_kl: float = Field(description="nats per position, KL(reference ‖ artefact)")
+    max_kl: float = Field(description="nats")
+    top1_agreement: float = Field(ge=0, le=1)
+    greedy_chat: str = Field(description="the artefact's greedy answer to the exporter's fixed question")
+
+
+class GenerationDefaults(_Frozen):
+    """What `generation_config.json` recommends; recorded for people, applied by no request on its own."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+
+
+class ModelManifest(_Frozen):
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str = Field(min_length=1, description="the id that the API serves this model under")
+    created: int = Field(ge=0, description="export time, Unix seconds")
+    source: Source
+    license: str | None = None
+    architecture: str = Field(description="config.json's architectures[0], e.g. LlamaForCausalLM")
+    exporter: Literal["direct", "optimum"]
+    recipe: str
+    context_window: int = Field(gt=0, description="tokens, prompt and answer together")
+    vocab_size: int = Field(gt=0)
+    bos_token_id: int | None = None
+    end_token_ids: tuple[int, ...] = Field(min_length=1)
+    graph: Graph
+    tokenizer_file: str = "tokenizer.json"
+    chat_template_file: str | None = "chat_template.jinja"
+    special_tokens: dict[str, str] = Field(default_factory=dict, description="bos_token, eos_token, … for the template")
+    generation_defaults: GenerationDefaults = GenerationDefaults()
+    quality: Quality | None = None
+    files: dict[str, FileEntry]
+
+    @classmethod
+    def read(cls, directory: Path) -> "ModelManifest":
+        """Reads and validates `directory/manifest.json`. Raises ArtifactError naming what is wrong and what to do."""
+        path = directory / FILE_NAME
+        try:
+            raw = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise ArtifactError(
+                f"{directory} holds no {FILE_NAME}: export a model with `python -m model_export SOURCE -o {directory}`"
+            ) from None
+        except (ValueError, OSError) as error:
+            raise ArtifactError(f"{path} cannot be read ({error}): export the model again") from None
+        version = raw.get("format_version") if isinstance(raw, dict) else None
+        if version != FORMAT_VERSION:
+            raise ArtifactError(
+                f"{path} has format version {version!r}, this server reads {FORMAT_VERSION}: export the model again"
+            )
+        try:
+            return cls.model_validate_json(json.dumps(raw))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ArtifactError(f"{path}: {where}: {first['msg']}: export the model again") from None
+
+    def write(self, directory: Path) -> Path:
+        """Writes `directory/manifest.json` and returns its path."""
+        path = directory / FILE_NAME
+        path.write_text(json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+        return path

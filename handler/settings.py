@@ -1,0 +1,91 @@
+"""The only reader of the environment: settings with the prefix `LLM_`. A mistyped one is an error.
+
+Lambda's own variables (`AWS_LAMBDA_…`) are read here too, once, so that nothing else looks at the environment.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from handler.errors import ConfigurationError
+
+PREFIX = "LLM_"
+
+
+class Settings(BaseSettings):
+    """What an operator can choose. Every field is `LLM_` + its name in upper case."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    model: Path = Field(default=Path("/opt/model"), description="directory of an exported model")
+    model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="further ids to serve the model under, comma-separated"
+    )
+    mode: Literal["stream", "buffered"] = Field(
+        default="stream", description="how answers leave Lambda: our Runtime API loop, or Mangum under awslambdaric"
+    )
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="accepted keys, comma-separated; empty: open (refused on a public URL)"
+    )
+    public: bool = Field(default=False, description="the URL is reachable by anyone: refuse to start without a key")
+    host: str = Field(default="127.0.0.1", description="address of the local server")
+    port: int = Field(default=8000, ge=1, le=65535, description="port of the local server")
+    threads: int = Field(default=0, ge=0, le=64, description="threads of one decode step; 0: one per vCPU")
+    max_body_bytes: int = Field(default=6 * 1024 * 1024, gt=0, description="larger request bodies are answered 413")
+    max_concurrency: int = Field(default=8, ge=1, le=1024, description="answers in flight; above it 429")
+    max_output_tokens: int = Field(default=0, ge=0, description="a cap on every answer's length; 0: the window")
+    unknown_fields: Literal["reject", "drop"] = Field(
+        default="reject", description="what to do with request keys that nobody defines; drop lists them in a header"
+    )
+    deadline_margin_ms: int = Field(
+        default=1500, ge=0, description="an answer ends this long before the Lambda's time is up"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",), description="origins that browsers may call from, comma-separated; none: no CORS headers"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("api_keys", "model_alias", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+class LambdaEnvironment(BaseSettings):
+    """What Lambda tells its runtime; absent on a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="AWS_LAMBDA_", frozen=True, extra="ignore")
+
+    runtime_api: str | None = Field(default=None, description="host:port of the Runtime API")
+    initialization_type: str | None = Field(default=None, description="on-demand, provisioned-concurrency, snap-start")
+    function_name: str | None = None
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment. Raises ConfigurationError that names the variable and what is allowed."""
+    environ = os.environ if environ is None else environ
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "known: " + ", ".join(sorted(known))
+            raise ConfigurationError(f"{name} is not a setting: {hint}", param=name)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise ConfigurationError(f"{name}: {first['msg']}", param=name) from None
+    if settings.public and not settings.api_keys:
+        raise ConfigurationError(
+            "LLM_PUBLIC is true and LLM_API_KEYS is empty: set at least one key, or keep the URL private (AWS_IAM)",
+            param="LLM_API_KEYS",
+        )
+    return settings
