@@ -5,7 +5,6 @@ Lambda's own variables (`AWS_LAMBDA_…`) are read here too, once, so that nothi
 
 import difflib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -68,11 +67,10 @@ class LambdaEnvironment(BaseSettings):
     function_name: str | None = None
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings() -> Settings:
     """Settings from the environment. Raises ConfigurationError that names the variable and what is allowed."""
-    environ = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in environ:
+    for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "known: " + ", ".join(sorted(known))

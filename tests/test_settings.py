@@ -1,0 +1,61 @@
+"""Settings: the prefix, the types, and what a mistake is told."""
+
+import pytest
+
+from handler.errors import ConfigurationError
+from handler.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("LLM_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_serve_a_laptop() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.mode, settings.api_keys) == ("127.0.0.1", 8000, "stream", ())
+
+
+def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_API_KEYS", "sk-one, sk-two,,")
+    keys = load_settings().api_keys
+    assert [key.get_secret_value() for key in keys] == ["sk-one", "sk-two"]
+
+
+def test_a_key_is_not_shown_by_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_API_KEYS", "sk-secret")
+    assert "sk-secret" not in repr(load_settings())
+
+
+def test_a_mistyped_name_is_an_error_that_names_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_API_KEY", "sk-one")
+    with pytest.raises(ConfigurationError, match=r"LLM_API_KEY is not a setting: did you mean LLM_API_KEYS\?"):
+        load_settings()
+
+
+def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_MODE", "streaming")
+    with pytest.raises(ConfigurationError, match=r"LLM_MODE: Input should be 'stream' or 'buffered'"):
+        load_settings()
+
+
+def test_a_wrong_key_list_does_not_leak_into_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PORT", "sk-secret")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_a_public_url_without_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PUBLIC", "true")
+    with pytest.raises(ConfigurationError, match="set at least one key"):
+        load_settings()
+
+
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PORT", "")
+    assert load_settings().port == 8000
