@@ -1,6 +1,6 @@
 """What the engine needs from outside: a decoder and a tokenizer. Pure: Protocols only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +54,11 @@ class Tokenizer(Protocol):
 
     @property
     def vocab_size(self) -> int: ...
+
+    @property
+    def control_tokens(self) -> Mapping[str, int]:
+        """The control tokens as they are written in a chat template (`<|im_start|>`), each with its id."""
+        ...
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Token ids of `text`, with no start or end token added.
