@@ -1,9 +1,8 @@
 """Progress of an export: phases that are shown while they run and timed for the closing table."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TextIO
 
 from tqdm import tqdm
@@ -30,7 +29,7 @@ class Progress(Protocol):
         ...
 
     def phase(self, name: str, total: int | None = None, unit: str = "") -> AbstractContextManager[Step]:
-        """Runs a phase of `total` units (None: unknown, then a step is only a sign of life)."""
+        """Runs a phase of `total` units (None: unknown, then only its name is shown)."""
         ...
 
 
@@ -49,47 +48,53 @@ class Stopwatch:
         self._seconds.setdefault(name, 0.0)
         begin = time.perf_counter()
         try:
-            with self._shown(name, total, unit) as step:
+            with self._display(name, total, unit) as step:
                 yield step
         finally:
             self._seconds[name] += time.perf_counter() - begin
 
-    @contextmanager
-    def _shown(self, name: str, total: int | None, unit: str) -> Iterator[Step]:  # noqa: ARG002 - for the heirs
-        yield lambda _done: None
+    def _display(self, _name: str, _total: int | None, _unit: str) -> AbstractContextManager[Step]:
+        return nullcontext(_no_step)
 
 
 class Bars(Stopwatch):
     """A bar per phase, for a terminal."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
 
     @contextmanager
-    def _shown(self, name: str, total: int | None, unit: str) -> Iterator[Step]:
-        scaled = unit == "B"
+    def _display(self, name: str, total: int | None, unit: str) -> Iterator[Step]:
+        if total is None:
+            print(f"{name} …", file=self._stream, flush=True)
+            yield _no_step
+            return
         with tqdm(
             desc=name,
             total=total,
-            unit=unit if scaled else f" {unit}",
-            unit_scale=scaled,
+            unit=unit if unit == "B" else f" {unit}",
+            unit_scale=unit == "B",
             delay=_SHOW_AFTER,
             leave=False,
             file=self._stream,
         ) as bar:
-            yield lambda done: _ignore(bar.update(done))
+
+            def step(done: int) -> None:
+                bar.update(done)
+
+            yield step
 
 
 class Lines(Stopwatch):
-    """A line now and then, and one at the end of a phase: for logs."""
+    """A line now and then, and one at the end of a long phase: for logs."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
 
     @contextmanager
-    def _shown(self, name: str, total: int | None, unit: str) -> Iterator[Step]:
+    def _display(self, name: str, total: int | None, unit: str) -> Iterator[Step]:
         begin = last = time.monotonic()
         count = 0
 
@@ -99,19 +104,23 @@ class Lines(Stopwatch):
             now = time.monotonic()
             if now - last >= _LINE_EVERY:
                 last = now
-                of = "" if total is None else f"/{total}"
-                print(f"{name}: {count}{of} {unit}".rstrip(), file=self._stream, flush=True)
+                self._print(f"{name}: {count}/{total} {unit}".rstrip())
 
-        yield step
+        if total is None:
+            self._print(f"{name} …")
+        yield step if total is not None else _no_step
         elapsed = time.monotonic() - begin
         if elapsed >= _SHOW_AFTER:
-            print(f"{name}: done in {elapsed:.1f} s", file=self._stream, flush=True)
+            self._print(f"{name}: done in {elapsed:.1f} s")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
 
 
-def console_progress(stream: TextIO = sys.stderr) -> Progress:
+def console_progress(stream: TextIO) -> Progress:
     """Bars on a terminal, lines elsewhere."""
     return Bars(stream) if stream.isatty() else Lines(stream)
 
 
-def _ignore(_value: object) -> None:
+def _no_step(_done: int) -> None:
     return None

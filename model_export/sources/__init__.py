@@ -5,7 +5,9 @@ from typing import Protocol
 from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
 from model_export.progress import Progress
+from model_export.sources.directory import Directory
 from model_export.sources.gguf import GgufFile
+from model_export.sources.hub import HubRepository
 from model_export.sources.package import DEFAULT, DefaultModel
 
 __all__ = ["DEFAULT", "SOURCES", "CheckpointSource", "load_checkpoint"]
@@ -25,7 +27,7 @@ class CheckpointSource(Protocol):
         ...
 
 
-SOURCES: tuple[CheckpointSource, ...] = (DefaultModel(), GgufFile())
+SOURCES: tuple[CheckpointSource, ...] = (DefaultModel(), GgufFile(), Directory(), HubRepository())
 
 
 def load_checkpoint(source: str, progress: Progress) -> Checkpoint:
