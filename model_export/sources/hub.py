@@ -40,7 +40,7 @@ class HubRepository:
 def _download(repository: str, revision: str | None) -> Path:
     """The snapshot's directory in the cache; it is named by the resolved commit."""
     from huggingface_hub import errors, snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()

@@ -1,0 +1,50 @@
+"""Whether an exported model's files are the ones that its manifest names. Pure but for reading them."""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from handler.errors import ArtifactError
+from handler.manifest import FileEntry, ModelManifest
+
+_BLOCK = 4 * 1024 * 1024  # bytes read at a time
+_THREADS = 4  # hashing releases the GIL; more than this only fights over the disk
+
+
+def verify_files(directory: Path, manifest: ModelManifest, *, full: bool) -> None:
+    """Checks that every file is there and has its size, and with `full` its sha256 (about a second per GB and core).
+
+    Raises ArtifactError that names the first file that differs and says what to do.
+    """
+    for name, entry in manifest.files.items():
+        path = directory / name
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing: {_AGAIN}")
+        size = path.stat().st_size
+        if size != entry.size:
+            raise ArtifactError(f"{path} holds {size} bytes instead of {entry.size}: {_AGAIN}")
+    if full:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            hashes = pool.map(lambda name: sha256_file(directory / name), manifest.files)
+            for (name, entry), digest in zip(manifest.files.items(), hashes, strict=True):
+                if digest != entry.sha256:
+                    raise ArtifactError(f"{directory / name} does not have the sha256 of its manifest: {_AGAIN}")
+
+
+def describe_file(path: Path, report: Callable[[int], None] = lambda _read: None) -> FileEntry:
+    """The manifest's entry for a file. `report` is called with the number of bytes read since the last call."""
+    return FileEntry(sha256=sha256_file(path, report), size=path.stat().st_size)
+
+
+def sha256_file(path: Path, report: Callable[[int], None] = lambda _read: None) -> str:
+    """The file's sha256 in hex, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            report(len(block))
+    return digest.hexdigest()
+
+
+_AGAIN = "it was damaged or changed after the export: export the model again"
