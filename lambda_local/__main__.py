@@ -1,0 +1,82 @@
+"""`python -m lambda_local`: a function behind a streaming Function URL on this machine."""
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from lambda_local.cors import read_cors
+from lambda_local.function import Function
+from lambda_local.function_url import FunctionUrl
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    cli = argparse.ArgumentParser(prog="python -m lambda_local", description=__doc__)
+    cli.add_argument("--port", type=int, default=9000)
+    cli.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="of one invocation (60)")
+    cli.add_argument("--memory", type=int, default=1769, metavar="MB", help="announced, not enforced (1769)")
+    cli.add_argument(
+        "--auth", choices=["NONE", "AWS_IAM"], default="NONE", help="AWS_IAM checks that a signature is there"
+    )
+    cli.add_argument("--cors", type=read_cors, metavar="FILE|JSON", help="as AWS::Lambda::Url writes it")
+    cli.add_argument("--concurrency", type=int, default=1, metavar="N", help="runtime processes at most (1)")
+    cli.add_argument("--queue", type=float, metavar="SECONDS", help="wait for a free one before 429 (the time-out)")
+    cli.add_argument(
+        "--on-leave",
+        choices=["break", "drain"],
+        default="break",
+        help="when a client leaves: break the runtime's write, or let it write on",
+    )
+    cli.add_argument("--snapstart", action="store_true", help="ask the runtime to restore after init")
+    cli.add_argument("--env", action="append", default=[], metavar="K=V", help="for the function; repeatable")
+    cli.add_argument("command", nargs="*", metavar="COMMAND", help="after --: the runtime (python -m handler)")
+    return cli
+
+
+def function_from(options: argparse.Namespace) -> Function:
+    """The function that the command line describes."""
+    return Function(
+        command=options.command or [sys.executable, "-m", "handler"],
+        timeout=options.timeout,
+        memory_mb=options.memory,
+        env=dict(pair.split("=", 1) for pair in options.env),
+        snapstart=options.snapstart,
+        on_leave=options.on_leave,
+    )
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Until interrupted. Raises OSError where the port is taken."""
+    url = FunctionUrl(
+        function_from(options),
+        port=options.port,
+        auth=options.auth,
+        cors=options.cors,
+        concurrency=options.concurrency,
+        queue_seconds=options.queue,
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with url:
+        print(f"Function URL: {url.base_url}/  (OpenAI base_url: {url.base_url}/v1)", flush=True)
+        await stop.wait()
+
+
+def main() -> int:
+    """Exit status: 0 when interrupted, 1 where it cannot listen."""
+    cli = parser()
+    options = cli.parse_args()
+    if wrong := [pair for pair in options.env if "=" not in pair]:
+        cli.error(f"--env {wrong[0]}: expected K=V")
+    try:
+        asyncio.run(serve(options))
+    except OSError as error:
+        print(f"cannot listen on port {options.port}: {error.strerror}; choose another with --port", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
