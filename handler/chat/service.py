@@ -1,0 +1,92 @@
+"""The chat service: a conversation becomes a prompt, a prompt becomes events. Pure.
+
+`prepare` raises everything that can be answered 4xx; what it returns only streams.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from handler.chat.conversation import Conversation, TemplateOptions
+from handler.chat.prompt import PromptBuilder
+from handler.chat.template import ChatTemplate
+from handler.engine.decode import generate
+from handler.engine.events import Event
+from handler.engine.params import GenerationParams
+from handler.engine.ports import Decoder, Tokenizer
+from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """A loaded model. `chat_template` is None for a base model; `created` is in Unix seconds."""
+
+    name: str
+    created: int
+    decoder: Decoder
+    tokenizer: Tokenizer
+    chat_template: ChatTemplate | None
+    end_token_ids: tuple[int, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedChat:
+    """A request that will be answered: nothing that is left to do can be the caller's fault."""
+
+    model: ServedModel
+    params: GenerationParams
+    prompt_ids: tuple[int, ...]
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt_ids)
+
+    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Runs the model, lazily: `Prefilling`s, `Delta`s, one `Finished`. Each call is an answer of its own.
+
+        Once `should_stop()` is true the answer ends as `length` with the text so far. Closing the iterator frees the
+        sequence's memory.
+        """
+        return generate(
+            self.model.decoder,
+            self.model.tokenizer,
+            self.prompt_ids,
+            self.params,
+            self.model.end_token_ids,
+            should_stop=should_stop,
+        )
+
+
+class ChatService:
+    """Answers chats with one model. Thread-safe."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self.model = model
+        self._prompts = None if model.chat_template is None else PromptBuilder(model.chat_template, model.tokenizer)
+
+    def prepare(
+        self, conversation: Conversation, params: GenerationParams, options: TemplateOptions | None = None
+    ) -> PreparedChat:
+        """Renders and encodes the prompt. Raises InvalidRequest, UnsupportedValue or ContextLengthExceeded."""
+        model = self.model
+        if self._prompts is None:
+            raise UnsupportedValue(
+                f"The model {model.name!r} has no chat template: use /v1/completions, or export it with a template.",
+                param="messages",
+            )
+        _check_token_ids(params, model.decoder.vocab_size)
+        prompt_ids = self._prompts.build(conversation, options or TemplateOptions())
+        window = model.decoder.context_window
+        if len(prompt_ids) >= window:
+            raise ContextLengthExceeded(prompt_tokens=len(prompt_ids), context_window=window)
+        return PreparedChat(model=model, params=params, prompt_ids=tuple(prompt_ids))
+
+
+def _check_token_ids(params: GenerationParams, vocab_size: int) -> None:
+    for field, token_ids in (("logit_bias", params.logit_bias), ("stop_token_ids", params.stop_token_ids)):
+        for token_id in token_ids:
+            if not 0 <= token_id < vocab_size:
+                raise InvalidRequest(
+                    f"{field} names the token id {token_id}; this model's ids run from 0 to {vocab_size - 1}.",
+                    param=field,
+                )

@@ -1,0 +1,133 @@
+"""Small stand-ins shaped by the Protocols of handler.engine.ports, shared by every area's tests."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handler.chat.service import ChatService, ServedModel
+from handler.chat.template import ChatTemplate
+
+IM_START, IM_END, END_OF_TEXT = 256, 257, 258
+CONTROL_TOKENS = {"<|im_start|>": IM_START, "<|im_end|>": IM_END, "<|endoftext|>": END_OF_TEXT}
+VOCAB_SIZE = 256 + len(CONTROL_TOKENS)
+CHATML = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+class FakeTokenizer:
+    """Byte level: a token is a byte and its id is the byte's value; three control tokens follow."""
+
+    vocab_size = VOCAB_SIZE
+    control_tokens: Mapping[str, int] = CONTROL_TOKENS
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        for content, token_id in CONTROL_TOKENS.items():
+            if special and content in text:
+                before, after = text.split(content, 1)
+                return [*self.encode(before, special=True), token_id, *self.encode(after, special=True)]
+        return list(text.encode())
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return bytes([token_id]) if 0 <= token_id < 256 else b""
+
+    def is_special(self, token_id: int) -> bool:
+        return 256 <= token_id < VOCAB_SIZE
+
+    def text(self, token_ids: Iterable[int]) -> str:
+        """The readable form of a prompt: control tokens by name in ⟦ ⟧, so that they differ from the same text."""
+        names = {token_id: f"⟦{content[2:-2]}⟧".encode() for content, token_id in CONTROL_TOKENS.items()}
+        return b"".join(names.get(i) or self.token_bytes(i) for i in token_ids).decode()
+
+
+@dataclass
+class ScriptedDecoder:
+    """Answers every prompt with `script`: text (its bytes, then `<|im_end|>`), or token ids, or whole logit rows given
+    as {id: logit} (0 elsewhere). After the script, `<|im_end|>` for ever.
+
+    A prompt must come in one forward call unless its last chunk has at least two tokens. Counters add up over all
+    sessions. `step_seconds` sleeps in each forward call; `fail_at` raises RuntimeError in the n-th decode step (0: the
+    first prefill).
+    """
+
+    script: str | Sequence[int | Mapping[int, float]] = "Hello."
+    context_window: int = 4096
+    prefill_chunk: int = 4096
+    vocab_size: int = VOCAB_SIZE
+    step_seconds: float = 0.0
+    fail_at: int | None = None
+    forward_calls: int = 0
+    prompts: list[list[int]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self) -> "ScriptedSession":
+        return ScriptedSession(self)
+
+    def row(self, step: int) -> Mapping[int, float]:
+        """The logits of the step-th generated token (from 0)."""
+        rows = list(self.script.encode()) if isinstance(self.script, str) else self.script
+        row = rows[step] if step < len(rows) else IM_END
+        return {row: 100.0} if isinstance(row, int) else row
+
+
+class ScriptedSession:
+    def __init__(self, decoder: ScriptedDecoder) -> None:
+        self._decoder = decoder
+        self._tokens: list[int] = []
+        self._step = 0
+        self._prompt: list[int] = []
+        with decoder.lock:
+            decoder.prompts.append(self._prompt)
+
+    @property
+    def length(self) -> int:
+        return len(self._tokens)
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
+        decoder = self._decoder
+        if self.length + len(token_ids) > decoder.context_window:
+            raise ValueError("the context window is full")
+        with decoder.lock:
+            decoder.forward_calls += 1
+        if self._tokens and len(token_ids) == 1:
+            self._step += 1
+        else:
+            self._prompt.extend(int(i) for i in token_ids)
+        self._tokens.extend(int(i) for i in token_ids)
+        if decoder.step_seconds:
+            time.sleep(decoder.step_seconds)
+        if decoder.fail_at == self._step:
+            raise RuntimeError("scripted failure")
+        logits = np.zeros((logits_rows, decoder.vocab_size), np.float32)
+        for token_id, logit in decoder.row(self._step).items():
+            logits[-1, token_id] = logit
+        return logits
+
+    def truncate(self, length: int) -> None:
+        if length > self.length:
+            raise ValueError("longer than what is held")
+        del self._tokens[length:]
+
+
+def chat_service(
+    decoder: ScriptedDecoder | None = None, *, name: str = "fake-model", template: str | None = CHATML
+) -> ChatService:
+    """A chat service over the fakes, with a ChatML template."""
+    return ChatService(
+        ServedModel(
+            name=name,
+            created=1_700_000_000,
+            decoder=decoder or ScriptedDecoder(),
+            tokenizer=FakeTokenizer(),
+            chat_template=None if template is None else ChatTemplate(template, {"eos_token": "<|im_end|>"}),
+            end_token_ids=(IM_END, END_OF_TEXT),
+            fingerprint="fp_0123456789",
+        )
+    )
