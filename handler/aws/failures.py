@@ -1,0 +1,61 @@
+"""How a failure is told: to Lambda as a fault, to the caller as OpenAI's error object.
+
+A message leaves only where the exception is ours (`EndpointError`, whose messages hold no prompt). Of any other
+exception the type and the places in the code are told, never the text: a library may have quoted its input.
+"""
+
+import json
+import traceback
+from dataclasses import dataclass
+
+from handler.aws.asgi import Headers
+from handler.errors import EndpointError
+
+
+class IncompleteResponse(RuntimeError):
+    """The application returned before it had answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What the Runtime API's `…/error` paths and the stream's error trailers carry."""
+
+    type: str
+    message: str
+    stack: tuple[str, ...] = ()
+
+    def to_json(self) -> bytes:
+        payload = {"errorType": self.type, "errorMessage": self.message, "stackTrace": list(self.stack)}
+        return json.dumps(payload).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Class name, message (of our own exceptions only) and `file:line function`, innermost last."""
+    name = type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    return Fault(
+        type=name,
+        message=error.message if isinstance(error, EndpointError) else f"{name}; its text is withheld, see the stack",
+        stack=tuple(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames),
+    )
+
+
+def error_response(error: EndpointError) -> Response:
+    """`{"error": {message, type, param, code}}`. Nothing of the kind that arises here is worth a retry."""
+    content = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    body = json.dumps({"error": content}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-should-retry", b"true" if error.retryable else b"false"),
+    ]
+    return Response(status=error.status, headers=headers, body=body)

@@ -1,0 +1,101 @@
+"""One streamed invocation, from its event to the last byte of its answer.
+
+Whatever happens in it, the next one can follow.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from handler.aws.asgi import ASGIApp, State
+from handler.aws.context import LambdaContext, request_state
+from handler.aws.events import Request, Translator, UnsupportedEvent, parse_event
+from handler.aws.exchange import Exchange, Phase
+from handler.aws.failures import Fault, IncompleteResponse, error_response, fault_of
+from handler.aws.record import InvocationRecord
+from handler.aws.runtime_client import Invocation, RuntimeApiError, RuntimeClient
+from handler.errors import InvalidRequest
+
+TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
+
+
+class Stopping(RuntimeError):
+    """The process was told to stop before the answer was complete."""
+
+
+class InvocationRunner:
+    """Runs invocations of one application. `margin_ms`: how long before Lambda's deadline an answer has to end."""
+
+    def __init__(self, app: ASGIApp, *, state: State, margin_ms: int) -> None:
+        self._app = app
+        self._state = state
+        self._margin_ms = margin_ms
+        self._translate = Translator(app)
+
+    async def run(self, client: RuntimeClient, invocation: Invocation) -> None:
+        """Answers the invocation, one way or another, and logs one line. Raises only CancelledError."""
+        record = InvocationRecord(request_id=invocation.request_id)
+        exchange = Exchange(client, invocation)
+        fault: Fault | None = None
+        try:
+            record.request = request = self._request(invocation)
+            exchange = Exchange(client, invocation, body=request.body(), method=request.scope["method"])
+            await self._app(request.scope, exchange.receive, exchange.send)
+            if exchange.phase in (Phase.WAITING, Phase.STREAMING):
+                raise IncompleteResponse
+        except asyncio.CancelledError:
+            fault = fault_of(Stopping())
+            raise
+        except UnsupportedEvent as error:
+            fault = fault_of(error)
+        except InvalidRequest as error:
+            fault = await _answer(exchange, error)
+        except Exception as error:
+            # An OSError after the client has gone is how the application is told; nothing failed.
+            fault = None if exchange.phase is Phase.GONE and isinstance(error, OSError) else fault_of(error)
+        finally:
+            await _finish(exchange, fault)
+            record.write(outcome=exchange.phase, status=exchange.status, sent_bytes=exchange.sent_bytes, fault=fault)
+
+    def _request(self, invocation: Invocation) -> Request:
+        context = LambdaContext(
+            aws_request_id=invocation.request_id,
+            invoked_function_arn=invocation.function_arn,
+            deadline_ms=invocation.deadline_ms,
+        )
+        request = self._translate(parse_event(invocation.event), context)
+        request.scope["state"] = request_state(
+            self._state, remaining_ms=context.get_remaining_time_in_millis(), margin_ms=self._margin_ms
+        )
+        return request
+
+
+async def _answer(exchange: Exchange, error: InvalidRequest) -> Fault | None:
+    """A 4xx from here where the application was not reached; a fault where it let one of its own escape."""
+    if exchange.phase is not Phase.WAITING:
+        return fault_of(error)
+    with suppress(OSError):
+        await exchange.respond(error_response(error))
+    return None
+
+
+async def _finish(exchange: Exchange, fault: Fault | None) -> None:
+    # A Runtime API that refuses the news (the invocation timed out, say) is met again at `next`.
+    with suppress(OSError, RuntimeApiError):
+        if fault is not None:
+            await exchange.fail(fault)
+    await exchange.close()
+
+
+@contextmanager
+def trace(trace_id: str | None) -> Iterator[None]:
+    """Lends X-Ray's trace header to the environment, where its SDK looks for it."""
+    if trace_id is None:
+        yield
+        return
+    os.environ[TRACE_VARIABLE] = trace_id
+    try:
+        yield
+    finally:
+        os.environ.pop(TRACE_VARIABLE, None)
