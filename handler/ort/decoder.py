@@ -1,0 +1,26 @@
+"""Loads the decoder of a model directory, whichever KV layout its graph has."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime
+
+from handler.engine.ports import Decoder
+from handler.manifest import ModelManifest
+from handler.ort.growing import GrowingKVDecoder
+from handler.ort.session import open_session
+from handler.ort.shared import SharedKVDecoder
+
+_DECODERS: Mapping[Literal["shared", "growing"], Callable[[onnxruntime.InferenceSession, ModelManifest], Decoder]] = {
+    "shared": SharedKVDecoder,
+    "growing": GrowingKVDecoder,
+}
+
+
+def load_decoder(directory: Path, manifest: ModelManifest, *, threads: int) -> Decoder:
+    """The decoder of the model in `directory`; `threads` per step, 0 for one per CPU.
+
+    Raises ArtifactError naming the file if the graph or its weights are missing or damaged.
+    """
+    return _DECODERS[manifest.graph.kv_layout](open_session(directory / manifest.graph.file, threads=threads), manifest)

@@ -1,0 +1,26 @@
+"""Opens ONNX Runtime sessions. The only place that chooses session options."""
+
+import os
+from pathlib import Path
+
+import onnxruntime
+
+from handler.errors import ArtifactError
+
+
+def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
+    """Loads a graph with `threads` threads per step (0: one per CPU that this process may use).
+
+    Raises ArtifactError naming the file if the graph or its weights are missing or damaged.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    # Exported graphs are in the form that runs. Optimising again would cost a third of the start-up and split the
+    # tensor that embedding and head share.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4  # fatal only: what goes wrong is raised, and said once
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes have no other base in common
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(f"{path} cannot be loaded ({reason}): export the model again") from None

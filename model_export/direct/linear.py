@@ -1,0 +1,132 @@
+"""One callable per weight format: how a matrix is stored, and which operators multiply by it.
+
+A call takes all the matrices that read the same activation, so that a format can prepare it once for all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.direct import quantize
+from model_export.direct.graph import CONTRIB, GraphWriter
+from model_export.recipes import Blocks, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """y = x · weight.T + bias. `weight` float32 [out, in], `bias` float32 [out] or None."""
+
+    name: str
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32] | None = None
+
+
+class LinearFormat(Protocol):
+    def __call__(self, graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
+        """Multiplies the activation `x` [batch, step, in] by each matrix; returns the products' names."""
+        ...
+
+
+def full(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
+    """float32 weights."""
+    return [_biased(graph, matrix, full_product(graph, x, matrix, f"{matrix.name}.product")) for matrix in matrices]
+
+
+def rows(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
+    """8-bit weights, one scale per column, and activations quantized on the way.
+
+    The weights are unsigned: with signed ones the kernel for CPUs without VNNI adds two products in 16 bits, which
+    saturate, and the error is large. The kernel takes one activation scale for all positions of a step: each row is
+    divided by its largest magnitude first and multiplied by it afterwards, so one loud position does not cost the
+    others their precision.
+    """
+    name = matrices[0].name
+    magnitude = graph.node("Abs", [x], f"{name}.magnitude")
+    last = graph.constant("rows.axis", np.array([-1], np.int64))
+    largest = graph.node("ReduceMax", [magnitude, last], f"{name}.largest", keepdims=1)
+    floor = graph.constant("rows.floor", np.array(1e-20, np.float32))  # a row of zeros must not divide by zero
+    row_scale = graph.node("Max", [largest, floor], f"{name}.row_scale")
+    normal = graph.node("Div", [x, row_scale], f"{name}.normal")
+    middle = graph.constant("rows.middle", np.array(quantize.MIDDLE, np.uint8))
+    products = []
+    for matrix in matrices:
+        stored = quantize.columns(matrix.weight)
+        inputs = [
+            normal,
+            graph.constant(f"{matrix.name}.weight", stored.values),
+            graph.constant(f"{matrix.name}.scales", stored.scales),
+            middle,
+        ]
+        scaled = graph.node("DynamicQuantizeMatMul", inputs, f"{matrix.name}.scaled", domain=CONTRIB)
+        product = graph.node("Mul", [scaled, row_scale], f"{matrix.name}.product")
+        products.append(_biased(graph, matrix, product))
+    return products
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFormat:
+    """Weights in blocks, by MatMulNBits."""
+
+    layout: Blocks
+
+    def __call__(self, graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
+        return [
+            _biased(graph, matrix, block_product(graph, x, matrix, self.layout, f"{matrix.name}.product"))
+            for matrix in matrices
+        ]
+
+
+def full_product(graph: GraphWriter, x: str, matrix: Matrix, output: str) -> str:
+    """x · weight.T in float32, without the bias."""
+    weight = graph.constant(f"{matrix.name}.weight", matrix.weight)
+    # FusedMatMul takes the checkpoint's own layout, and a tied embedding's tensor as it is.
+    return graph.node("FusedMatMul", [x, weight], output, domain=CONTRIB, transB=1)
+
+
+def block_product(graph: GraphWriter, x: str, matrix: Matrix, layout: Blocks, output: str) -> str:
+    """x · weight.T with the weight in blocks, without the bias."""
+    outputs, inputs = matrix.weight.shape
+    return graph.node(
+        "MatMulNBits",
+        [x, *store_blocks(graph, matrix, layout)],
+        output,
+        domain=CONTRIB,
+        N=outputs,
+        K=inputs,
+        bits=layout.bits,
+        block_size=layout.block_size,
+        accuracy_level=layout.accuracy_level,
+    )
+
+
+def store_blocks(graph: GraphWriter, matrix: Matrix, layout: Blocks) -> list[str]:
+    """Stores the matrix in blocks; returns the names of values, scales and, where there are any, zero points."""
+    names = [f"{matrix.name}.weight", f"{matrix.name}.scales"]
+    if not layout.symmetric:
+        names.append(f"{matrix.name}.zero_points")
+    if not graph.stores(names[0]):  # a tied head comes here a second time
+        stored = quantize.blocks(matrix.weight, layout)
+        for name, value in zip(names, (stored.values, stored.scales, stored.zero_points), strict=False):
+            if value is not None:
+                graph.constant(name, value)
+    return names
+
+
+def of(recipe: Recipe) -> LinearFormat:
+    """The format of the layers' matrices."""
+    if recipe.linears == "blocks" and recipe.blocks is not None:
+        return BlockFormat(recipe.blocks)
+    return _WHOLE[recipe.linears]
+
+
+_WHOLE: Mapping[str, LinearFormat] = {"full": full, "rows": rows}
+
+
+def _biased(graph: GraphWriter, matrix: Matrix, product: str) -> str:
+    if matrix.bias is None:
+        return product
+    bias = graph.constant(f"{matrix.name}.bias", matrix.bias)
+    return graph.node("Add", [product, bias], f"{matrix.name}.biased")

@@ -1,0 +1,79 @@
+"""Quantizers: float32 weights [out, in] to the integers that the kernels take. Pure numpy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.errors import ExportError
+from model_export.recipes import Blocks
+
+MIDDLE = 128  # what stands for 0 in eight bits
+
+_Weights = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One scale per output: weight ≈ (values.T − 128) × scales. `values` uint8 [in, out], `scales` float32 [out]."""
+
+    values: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """MatMulNBits' layout, along the inputs: weight ≈ (value − zero point) × scale.
+
+    `values` uint8 [out, blocks, bytes per block], the lower nibble first with 4 bits; `scales` float32 [out, blocks];
+    `zero_points` uint8 [out, bytes], packed like the values, or None for the middle (8 bits: 128).
+    """
+
+    values: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    zero_points: NDArray[np.uint8] | None
+
+
+def columns(weight: _Weights) -> Columns:
+    """Eight bits, the largest weight of each output at 128 ± 127."""
+    scales = _nonzero(np.abs(weight).max(axis=1) / 127)
+    values = np.rint(weight / scales[:, None]) + MIDDLE
+    return Columns(values.astype(np.uint8).T, scales)
+
+
+def blocks(weight: _Weights, layout: Blocks) -> Blocked:
+    """Blockwise integers. Raises ExportError if the inputs do not divide into blocks."""
+    outputs, inputs = weight.shape
+    if inputs % layout.block_size:
+        raise ExportError(
+            f"a weight with {inputs} inputs does not divide into blocks of {layout.block_size}: use `--recipe fp32`"
+        )
+    blocked = weight.reshape(outputs, -1, layout.block_size)
+    return _symmetric8(blocked) if layout.symmetric else _asymmetric4(blocked)
+
+
+def _symmetric8(blocked: _Weights) -> Blocked:
+    scales = _nonzero(np.abs(blocked).max(axis=2) / 127)
+    values = np.rint(blocked / scales[..., None]) + MIDDLE
+    return Blocked(values.astype(np.uint8), scales, None)
+
+
+def _asymmetric4(blocked: _Weights) -> Blocked:
+    low = np.minimum(blocked.min(axis=2), 0)
+    high = np.maximum(blocked.max(axis=2), 0)
+    scales = _nonzero((high - low) / 15)
+    zeros = np.clip(np.rint(-low / scales), 0, 15)
+    values = np.clip(np.rint(blocked / scales[..., None]) + zeros[..., None], 0, 15)
+    return Blocked(_nibbles(values.astype(np.uint8)), scales, _nibbles(zeros.astype(np.uint8)))
+
+
+def _nibbles(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two 4-bit values per byte along the last axis, the lower nibble first; an odd one out is padded with 0."""
+    if values.shape[-1] % 2:
+        values = np.concatenate([values, np.zeros_like(values[..., :1])], axis=-1)
+    return (values[..., 0::2] | (values[..., 1::2] << 4)).astype(np.uint8)
+
+
+def _nonzero(scales: _Weights) -> NDArray[np.float32]:
+    """A column or block of zeros would divide by zero; any scale represents it."""
+    return np.where(scales > 0, scales, 1).astype(np.float32)

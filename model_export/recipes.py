@@ -1,0 +1,94 @@
+"""The recipes, one row each: how weights are stored, and how far from fp32 the result may be. Pure data.
+
+Both exporters read the same rows. `linears` says which kernel the direct exporter uses for the layers' matrices;
+the optimum exporter stores them in blocks wherever `blocks` is given.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from model_export.errors import ExportError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Blockwise weights, as MatMulNBits computes with them."""
+
+    bits: Literal[4, 8]
+    block_size: int = 32
+    accuracy_level: int = 4  # activations in int8 too; 0 is exact in them and many times slower
+
+    @property
+    def symmetric(self) -> bool:
+        """Eight bits need no zero point; with four, the sixteen steps are too few to spend any on one sign."""
+        return self.bits == 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What verification accepts, both against the fp32 graph of the same checkpoint."""
+
+    perplexity_ratio: float  # at most; artefact over reference
+    mean_kl: float  # at most; nats per position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """`linears`: "full" is fp32, "rows" int8 with one scale per output column and rows of activations normalised,
+    "blocks" is `blocks`. `vocabulary` is the embedding and the head; None leaves it in fp32."""
+
+    name: str
+    description: str
+    linears: Literal["full", "rows", "blocks"]
+    blocks: Blocks | None
+    vocabulary: Blocks | None
+    bounds: Bounds
+
+
+DEFAULT = "int8"
+
+RECIPES: Mapping[str, Recipe] = {
+    row.name: row
+    for row in (
+        Recipe(
+            name="fp32",
+            description="32-bit weights: the reference, four times the size",
+            linears="full",
+            blocks=None,
+            vocabulary=None,
+            bounds=Bounds(perplexity_ratio=1.001, mean_kl=0.001),
+        ),
+        Recipe(
+            name="int8",
+            description="8-bit weights and activations, one scale per column: the default",
+            linears="rows",
+            blocks=Blocks(bits=8),
+            vocabulary=Blocks(bits=8),
+            bounds=Bounds(perplexity_ratio=1.03, mean_kl=0.03),
+        ),
+        Recipe(
+            name="int8-blocks",
+            description="8-bit weights in blocks of 32: nearest to fp32, slower prompts",
+            linears="blocks",
+            blocks=Blocks(bits=8),
+            vocabulary=Blocks(bits=8),
+            bounds=Bounds(perplexity_ratio=1.03, mean_kl=0.03),
+        ),
+        Recipe(
+            name="int4",
+            description="4-bit weights in blocks of 32, 8-bit embedding and head: the smallest, at a price in quality",
+            linears="blocks",
+            blocks=Blocks(bits=4),
+            vocabulary=Blocks(bits=8),
+            bounds=Bounds(perplexity_ratio=1.6, mean_kl=0.5),
+        ),
+    )
+}
+
+
+def get_recipe(name: str) -> Recipe:
+    """The row of that name. Raises ExportError that lists the names."""
+    if name not in RECIPES:
+        raise ExportError(f"there is no recipe {name!r}: choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
