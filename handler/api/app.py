@@ -1,0 +1,105 @@
+"""The FastAPI application, put together from its parts. Importing this module has no effect.
+
+From the outside in: Observed, Cors, FaultBarrier, Authentication, then the routes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from handler.api.admission import Admission
+from handler.api.answers import told
+from handler.api.auth import Authentication, KeyRing
+from handler.api.chat_request import UnknownFields
+from handler.api.error_responses import error_response, from_http_exception
+from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed, log_fault
+from handler.api.models import Models
+from handler.api.record import RequestRecord
+from handler.api.routes.chat import chat_router
+from handler.api.routes.health import health_router
+from handler.api.routes.models import models_router
+from handler.api.routes.page import page_router
+from handler.api.stepping import EngineThread
+from handler.chat.service import ChatService
+from handler.errors import EndpointError, InvalidRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """What an operator can choose about the API. `api_keys` empty: open. `cors_origins` empty: no CORS headers."""
+
+    api_keys: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ("*",)
+    max_body_bytes: int = 6 * 1024 * 1024
+    max_concurrency: int = 8  # answers in flight; above it 429
+    max_output_tokens: int = 0  # a cap on every answer; 0: the window
+    unknown_fields: UnknownFields = "reject"
+
+
+def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = None) -> FastAPI:
+    """An ASGI app that serves `services`, which maps each model id and each alias to the service that answers it."""
+    config = config or ApiConfig()
+    app = FastAPI(
+        # A schema made from our routes would hold none of the field table: the contract is OpenAI's own.
+        openapi_url=None,
+        redirect_slashes=False,
+        middleware=_middleware(config),
+        # Spans and logs of exceptions could quote a prompt.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.add_exception_handler(EndpointError, _on_endpoint_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    models = Models(services)
+    app.include_router(
+        chat_router(
+            models=models,
+            engine=EngineThread(),
+            admission=Admission(config.max_concurrency),
+            max_body_bytes=config.max_body_bytes,
+            max_output_tokens=config.max_output_tokens,
+            unknown_fields=config.unknown_fields,
+        )
+    )
+    app.include_router(models_router(models))
+    app.include_router(health_router())
+    app.include_router(page_router())
+    return app
+
+
+def _middleware(config: ApiConfig) -> list[Middleware]:
+    cors = Middleware(
+        Cors,
+        allow_origins=config.cors_origins,
+        allow_methods=("GET", "HEAD", "POST", "OPTIONS"),
+        allow_headers=("*",),
+        expose_headers=EXPOSED_HEADERS,
+    )
+    return [
+        Middleware(Observed),
+        *([cors] if config.cors_origins else []),
+        Middleware(FaultBarrier),
+        Middleware(Authentication, keys=KeyRing(config.api_keys)),
+    ]
+
+
+async def _on_endpoint_error(request: Request, error: Exception) -> Response:
+    shown = told(error)
+    if shown is not error:
+        log_fault(error, RequestRecord.of(request.scope))
+    return error_response(shown)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return from_http_exception(error, request.method, request.url.path)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    del request, error  # its details quote the input
+    return error_response(InvalidRequest("The request could not be read."))

@@ -1,0 +1,57 @@
+"""Failures as responses: every one is `{"error": {"message", "type", "param", "code"}}`, Starlette's own included.
+
+`x-should-retry: false` tells OpenAI's SDKs, which by themselves repeat 409, 429 and 5xx, that it would fail again.
+"""
+
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from handler.api.chunks import dumps
+from handler.api.values import JsonObject
+from handler.errors import Busy, EndpointError, InvalidRequest, MethodNotAllowed, NotFound, ServerFault, Unauthorized
+
+INTERNAL_MESSAGE = "The server had an error while processing your request. Its log says more under this request's id."
+
+
+def error_object(error: EndpointError) -> JsonObject:
+    """OpenAI's ErrorResponse."""
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def error_response(error: EndpointError, headers: dict[str, str] | None = None) -> Response:
+    """The response of an error that was raised on purpose."""
+    all_headers = {**(headers or {}), "x-should-retry": "true" if error.retryable else "false"}
+    if isinstance(error, Busy):
+        all_headers["retry-after"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthorized):
+        all_headers["www-authenticate"] = "Bearer"
+    return Response(
+        dumps(error_object(error)), status_code=error.status, headers=all_headers, media_type="application/json"
+    )
+
+
+def from_http_exception(error: HTTPException, method: str, path: str) -> Response:
+    """What the router raises by itself: an unknown path, a method that the path lacks (keeps `Allow`)."""
+    headers = {key.lower(): value for key, value in (error.headers or {}).items()}
+    known: EndpointError
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        known = NotFound(f"Unknown request URL: {method} {_shown(path)}. Try GET /v1/models.", code="unknown_url")
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = headers.get("allow", "another method")
+        known = MethodNotAllowed(f"Not allowed to {method} on {_shown(path)}. Allowed: {allowed}.")
+    elif error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        known = InvalidRequest("The request could not be read.")
+    else:
+        known = internal_fault()
+    return error_response(known, headers)
+
+
+def internal_fault() -> ServerFault:
+    """What a caller is told of a fault of ours: nothing."""
+    return ServerFault(INTERNAL_MESSAGE)
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= 80 else path[:80] + "…"

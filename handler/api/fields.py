@@ -1,0 +1,320 @@
+"""The field table of chat completions: every request field, in one of three classes. Pure; honour or reject.
+
+    effective   changes the answer as documented
+    inert       has no effect on the answer by OpenAI's own definition; its type is still checked
+    rejected    400, but for the values that are its documented default
+
+Validation, the README's matrix and the tests are made from this table: a field is here or it is unknown. null always
+means absent, and a field at its default is never rejected.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from handler.api.messages import Messages
+from handler.api.values import (
+    AnyObject,
+    Boolean,
+    Integer,
+    Integers,
+    Json,
+    JsonObject,
+    Number,
+    OneOf,
+    Only,
+    Reader,
+    Stops,
+    Text,
+    TextMap,
+    TokenBias,
+    missing,
+)
+from handler.chat.conversation import Message
+
+Standing = Literal["effective", "inert", "rejected"]
+Origin = Literal["openai", "vllm"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field(Generic[T_co]):
+    """One row: a request field, how it is read, and what it does."""
+
+    name: str
+    standing: Standing
+    reader: Reader[T_co]
+    default: T_co
+    doc: str
+    origin: Origin = "openai"
+    parent: str = ""
+    required: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"{self.parent}.{self.name}" if self.parent else self.name
+
+    def of(self, body: JsonObject) -> T_co:
+        """The field's typed value in `body`, its default where absent or null. Raises InvalidRequest."""
+        value = body.get(self.name)
+        if value is not None:
+            return self.reader(value, self.path)
+        if self.required:
+            raise missing(self.path)
+        return self.default
+
+
+MODEL: Field[str] = Field(
+    name="model", standing="effective", reader=Text(), default="", required=True, doc="A served model or alias."
+)
+MESSAGES: Field[tuple[Message, ...]] = Field(
+    name="messages",
+    standing="effective",
+    reader=Messages(),
+    default=(),
+    required=True,
+    doc="The conversation: roles system, developer, user, assistant and tool, with text content.",
+)
+MAX_COMPLETION_TOKENS: Field[int | None] = Field(
+    name="max_completion_tokens",
+    standing="effective",
+    reader=Integer(1, LARGEST),
+    default=None,
+    doc="An upper bound on the answer's tokens; absent, the answer may fill the window.",
+)
+MAX_TOKENS: Field[int | None] = Field(
+    name="max_tokens",
+    standing="effective",
+    reader=Integer(1, LARGEST),
+    default=None,
+    doc="The older name of max_completion_tokens; where both are given they must agree.",
+)
+TEMPERATURE: Field[float] = Field(
+    name="temperature",
+    standing="effective",
+    reader=Number(0, 2),
+    default=1.0,
+    doc="Divides the logits before sampling; 0 is greedy.",
+)
+TOP_P: Field[float] = Field(
+    name="top_p",
+    standing="effective",
+    reader=Number(0, 1),
+    default=1.0,
+    doc="Samples from the smallest set of tokens whose probabilities reach this sum; 1 is off.",
+)
+TOP_K: Field[int] = Field(
+    name="top_k",
+    origin="vllm",
+    standing="effective",
+    reader=Integer(-1, LARGEST),
+    default=0,
+    doc="Samples from this many most likely tokens; 0 and −1 are off.",
+)
+MIN_P: Field[float] = Field(
+    name="min_p",
+    origin="vllm",
+    standing="effective",
+    reader=Number(0, 1),
+    default=0.0,
+    doc="Drops tokens less likely than this share of the most likely one; 0 is off.",
+)
+SEED: Field[int | None] = Field(
+    name="seed",
+    standing="effective",
+    reader=Integer(-(2**63), 2**63 - 1),
+    default=None,
+    doc="Same seed, same request, same system_fingerprint: same answer.",
+)
+PRESENCE_PENALTY: Field[float] = Field(
+    name="presence_penalty",
+    standing="effective",
+    reader=Number(-2, 2),
+    default=0.0,
+    doc="Subtracted once from the logit of every token already generated.",
+)
+FREQUENCY_PENALTY: Field[float] = Field(
+    name="frequency_penalty",
+    standing="effective",
+    reader=Number(-2, 2),
+    default=0.0,
+    doc="Subtracted from a token's logit for each time it was generated.",
+)
+REPETITION_PENALTY: Field[float] = Field(
+    name="repetition_penalty",
+    origin="vllm",
+    standing="effective",
+    reader=Number(0, 10, above_minimum=True),
+    default=1.0,
+    doc="Divides positive and multiplies negative logits of tokens in prompt and answer; 1 is off.",
+)
+LOGIT_BIAS: Field[Mapping[int, float]] = Field(
+    name="logit_bias",
+    standing="effective",
+    reader=TokenBias(Number(-100, 100)),
+    default={},
+    doc="Added to the logits of the named token ids.",
+)
+STOP: Field[tuple[str, ...]] = Field(
+    name="stop",
+    standing="effective",
+    reader=Stops(),
+    default=(),
+    doc="Ends the answer before any of these strings; more than four are accepted, empty ones mean none.",
+)
+STOP_TOKEN_IDS: Field[tuple[int, ...]] = Field(
+    name="stop_token_ids",
+    origin="vllm",
+    standing="effective",
+    reader=Integers(Integer(0, LARGEST)),
+    default=(),
+    doc="Ends the answer at any of these token ids.",
+)
+IGNORE_EOS: Field[bool] = Field(
+    name="ignore_eos",
+    origin="vllm",
+    standing="effective",
+    reader=Boolean(),
+    default=False,
+    doc="Goes on after the model's end token.",
+)
+MIN_TOKENS: Field[int] = Field(
+    name="min_tokens",
+    origin="vllm",
+    standing="effective",
+    reader=Integer(0, LARGEST),
+    default=0,
+    doc="No end token and no stop string ends the answer before this many tokens.",
+)
+LOGPROBS: Field[bool] = Field(
+    name="logprobs",
+    standing="effective",
+    reader=Boolean(),
+    default=False,
+    doc="Returns each token's log-probability under the model's own distribution.",
+)
+TOP_LOGPROBS: Field[int | None] = Field(
+    name="top_logprobs",
+    standing="effective",
+    reader=Integer(0, 20),
+    default=None,
+    doc="How many of the most likely tokens to list at each position; needs logprobs: true.",
+)
+STREAM: Field[bool] = Field(
+    name="stream", standing="effective", reader=Boolean(), default=False, doc="Answers as server-sent events."
+)
+STREAM_OPTIONS: Field[JsonObject | None] = Field(
+    name="stream_options", standing="effective", reader=AnyObject(), default=None, doc="Only with stream: true."
+)
+INCLUDE_USAGE: Field[bool] = Field(
+    name="include_usage",
+    parent="stream_options",
+    standing="effective",
+    reader=Boolean(),
+    default=False,
+    doc="Sends a last chunk with the usage and no choices.",
+)
+INCLUDE_OBFUSCATION: Field[None] = Field(
+    name="include_obfuscation",
+    parent="stream_options",
+    standing="inert",
+    reader=Only((False,)),
+    default=None,
+    doc="This server's chunks are never padded.",
+)
+CHAT_TEMPLATE_KWARGS: Field[Mapping[str, Json]] = Field(
+    name="chat_template_kwargs",
+    origin="vllm",
+    standing="effective",
+    reader=AnyObject(),
+    default={},
+    doc="Variables for the model's chat template.",
+)
+ADD_GENERATION_PROMPT: Field[bool | None] = Field(
+    name="add_generation_prompt",
+    origin="vllm",
+    standing="effective",
+    reader=Boolean(),
+    default=None,
+    doc="Whether the prompt ends by opening the assistant's turn; true unless continue_final_message.",
+)
+CONTINUE_FINAL_MESSAGE: Field[bool] = Field(
+    name="continue_final_message",
+    origin="vllm",
+    standing="effective",
+    reader=Boolean(),
+    default=False,
+    doc="The answer continues the last message instead of starting a new turn.",
+)
+
+
+def _inert(name: str, reader: Reader[object], doc: str) -> Field[object]:
+    return Field(name=name, standing="inert", reader=reader, default=None, doc=doc)
+
+
+def _rejected(name: str, doc: str, *accepted: Json, origin: Origin = "openai") -> Field[object]:
+    return Field(name=name, standing="rejected", reader=Only(accepted), default=None, doc=doc, origin=origin)
+
+
+STREAM_OPTION_FIELDS: tuple[Field[object], ...] = (INCLUDE_USAGE, INCLUDE_OBFUSCATION)
+
+FIELDS: tuple[Field[object], ...] = (
+    MODEL,
+    MESSAGES,
+    MAX_COMPLETION_TOKENS,
+    MAX_TOKENS,
+    TEMPERATURE,
+    TOP_P,
+    TOP_K,
+    MIN_P,
+    SEED,
+    PRESENCE_PENALTY,
+    FREQUENCY_PENALTY,
+    REPETITION_PENALTY,
+    LOGIT_BIAS,
+    STOP,
+    STOP_TOKEN_IDS,
+    IGNORE_EOS,
+    MIN_TOKENS,
+    LOGPROBS,
+    TOP_LOGPROBS,
+    STREAM,
+    STREAM_OPTIONS,
+    CHAT_TEMPLATE_KWARGS,
+    ADD_GENERATION_PROMPT,
+    CONTINUE_FINAL_MESSAGE,
+    _inert("user", Text(), "The caller's own label."),
+    _inert("safety_identifier", Text(64), "The caller's own label."),
+    _inert("metadata", TextMap(16, 64, 512), "Labels for stored completions; nothing is stored here."),
+    _inert("prompt_cache_key", Text(), "A routing hint for OpenAI's cache."),
+    # The SDKs before 2026 wrote the first value with a hyphen.
+    _inert("prompt_cache_retention", OneOf(("in_memory", "in-memory", "24h")), "A hint for OpenAI's cache."),
+    _inert("store", Only((False,)), "Nothing is ever stored."),
+    _inert("service_tier", Only(("auto", "default")), "There is one tier, and it answers as default."),
+    _rejected("n", "One answer per request.", 1),
+    _rejected("response_format", "Free text only.", {"type": "text"}),
+    _rejected("tools", "Tool calls are not built yet.", []),
+    _rejected("tool_choice", "Without tools there is nothing to choose.", "none"),
+    _rejected("parallel_tool_calls", "Without tools there is nothing to run in parallel.", True),
+    _rejected("functions", "The older form of tools.", []),
+    _rejected("function_call", "The older form of tool_choice.", "none"),
+    _rejected("reasoning_effort", "The model has no reasoning switch.", "none", "medium"),
+    _rejected("verbosity", "The model has no verbosity switch.", "medium"),
+    _rejected("modalities", "Text in, text out.", ["text"]),
+    _rejected("audio", "Text in, text out."),
+    _rejected("prediction", "Predicted outputs are not built yet."),
+    _rejected("web_search_options", "No hosted tools."),
+    _rejected("moderation", "No hosted moderation."),
+    _rejected(
+        "prompt_cache_options",
+        "Prompt caching is automatic.",
+        {},
+        {"mode": "implicit"},
+        {"ttl": "30m"},
+        {"mode": "implicit", "ttl": "30m"},
+    ),
+    _rejected("structured_outputs", "Constrained output is not built yet.", origin="vllm"),
+)

@@ -1,0 +1,1 @@
+"""One file per endpoint: a function that makes an APIRouter from what it needs."""

@@ -1,0 +1,21 @@
+"""GET /v1/models and GET /v1/models/{id}."""
+
+from fastapi import APIRouter, Response
+
+from handler.api.chunks import dumps
+from handler.api.models import Models
+
+
+def models_router(models: Models) -> APIRouter:
+    router = APIRouter()
+
+    @router.api_route("/v1/models", methods=["GET", "HEAD"])
+    async def list_models() -> Response:
+        return Response(dumps(models.list()), media_type="application/json")
+
+    # Hub ids hold a slash.
+    @router.api_route("/v1/models/{name:path}", methods=["GET", "HEAD"])
+    async def retrieve_model(name: str) -> Response:
+        return Response(dumps(models.describe(name)), media_type="application/json")
+
+    return router

@@ -1,0 +1,74 @@
+"""Keys that nobody defines, wherever they hide in a chat request: found here, then refused or dropped. Pure.
+
+A walk of its own, before any value is read, so that the readers need not know which of the two is asked for. What has
+the wrong shape is passed over: the readers will say so.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS
+from handler.api.messages import FUNCTION_KEYS, MESSAGE_KEYS, PART_KEYS, TOOL_CALL_KEYS
+from handler.api.values import Json, JsonObject
+from handler.errors import UnknownParameter
+
+_TOP = frozenset(row.name for row in FIELDS)
+_STREAM_OPTIONS = frozenset(row.name for row in STREAM_OPTION_FIELDS)
+_SHOWN = 80  # characters of a foreign key that an error message or a header repeats
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    holder: JsonObject
+    key: str
+    path: str
+
+
+def find_unknown(body: JsonObject) -> Iterator[UnknownKey]:
+    """Every key of `body` that the field table and the message shapes lack, outermost first."""
+    yield from _foreign(body, _TOP, "")
+    yield from _foreign(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
+    for i, message in enumerate(_items(body.get("messages"))):
+        yield from _message(message, f"messages[{i}]")
+
+
+def refuse_unknown(body: JsonObject) -> None:
+    """Raises UnknownParameter for the first unknown key."""
+    for found in find_unknown(body):
+        raise UnknownParameter(f"Unknown parameter: '{found.path}'.", param=found.path)
+
+
+def drop_unknown(body: JsonObject) -> tuple[str, ...]:
+    """Deletes the unknown keys from `body`. Returns their paths, percent-encoded where a header could not hold them."""
+    found = list(find_unknown(body))
+    for item in found:
+        del item.holder[item.key]
+    return tuple(quote(item.path, safe="[]") for item in found)
+
+
+def _message(message: Json, path: str) -> Iterator[UnknownKey]:
+    if not isinstance(message, dict):
+        return
+    yield from _foreign(message, MESSAGE_KEYS.get(str(message.get("role"))), path)
+    for j, part in enumerate(_items(message.get("content"))):
+        if isinstance(part, dict):
+            yield from _foreign(part, PART_KEYS.get(str(part.get("type"))), f"{path}.content[{j}]")
+    for j, call in enumerate(_items(message.get("tool_calls"))):
+        if isinstance(call, dict) and call.get("type") == "function":
+            yield from _foreign(call, TOOL_CALL_KEYS, f"{path}.tool_calls[{j}]")
+            yield from _foreign(call.get("function"), FUNCTION_KEYS, f"{path}.tool_calls[{j}].function")
+
+
+def _foreign(value: Json, known: AbstractSet[str] | None, path: str) -> Iterator[UnknownKey]:
+    if known is None or not isinstance(value, dict):
+        return
+    for key in value:
+        if key not in known:
+            shown = key if len(key) <= _SHOWN else key[:_SHOWN] + "…"
+            yield UnknownKey(value, key, f"{path}.{shown}" if path else shown)
+
+
+def _items(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
