@@ -64,7 +64,7 @@ class LambdaEnvironment(BaseSettings):
 
     runtime_api: str | None = Field(default=None, description="host:port of the Runtime API")
     initialization_type: str | None = Field(default=None, description="on-demand, provisioned-concurrency, snap-start")
-    function_name: str | None = None
+    max_concurrency: int = Field(default=1, ge=1, description="invocations at once in one process (Managed Instances)")
 
 
 def load_settings() -> Settings:

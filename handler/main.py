@@ -1,0 +1,145 @@
+"""The composition root: settings → model → chat → app → (stream | buffered | local server).
+
+Where Lambda names its Runtime API the answer leaves through it, in the mode of `LLM_MODE`; elsewhere over HTTP.
+The model loads in a thread while the web framework is imported: neither waits for the other.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from handler import __version__
+from handler.errors import ConfigurationError
+from handler.settings import LambdaEnvironment, Settings, load_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from handler.chat.service import ChatService
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Serves until told to stop. Returns the exit status: 1 if the settings or the model are not usable."""
+    surroundings = LambdaEnvironment()
+    try:
+        settings = load_settings()
+        _configure_logging(settings)
+        app = build_app(settings)
+    except Exception as error:
+        return _refuse(error, surroundings.runtime_api)
+    if surroundings.runtime_api is None:
+        return _serve_http(app, settings)
+    if not settings.api_keys:
+        logger.warning("LLM_API_KEYS is empty: whoever can reach this function may use it")
+    if settings.mode == "stream":
+        from handler.aws.loop import serve_streaming
+
+        asyncio.run(
+            serve_streaming(
+                app,
+                runtime_api=surroundings.runtime_api,
+                init_type=surroundings.initialization_type,
+                max_concurrency=surroundings.max_concurrency,
+                deadline_margin_ms=settings.deadline_margin_ms,
+            )
+        )
+    else:
+        from handler.aws.ric import serve_buffered
+
+        serve_buffered(app, runtime_api=surroundings.runtime_api, deadline_margin_ms=settings.deadline_margin_ms)
+    return 0
+
+
+def build_app(settings: Settings) -> "FastAPI":
+    """The ASGI application over the model that the settings name.
+
+    Raises ArtifactError if the model directory is missing, damaged or of another format.
+    """
+    with ThreadPoolExecutor(1, "load") as thread:
+        loading: Future[ChatService] = thread.submit(load_chat_service, settings)
+        from handler.api.app import ApiConfig, create_app
+
+        service = loading.result()
+    names = dict.fromkeys((service.model.name, *settings.model_alias))
+    config = ApiConfig(
+        api_keys=tuple(key.get_secret_value() for key in settings.api_keys),
+        cors_origins=settings.cors_origins,
+        max_body_bytes=settings.max_body_bytes,
+        max_concurrency=settings.max_concurrency,
+        max_output_tokens=settings.max_output_tokens,
+        unknown_fields=settings.unknown_fields,
+    )
+    return create_app(dict.fromkeys(names, service), config)
+
+
+def load_chat_service(settings: Settings) -> "ChatService":
+    """The chat service over the exported model in `settings.model`, every file of it checked against its hash.
+
+    Raises ArtifactError.
+    """
+    from handler.artifact import verify_files
+    from handler.chat.fingerprint import fingerprint
+    from handler.chat.service import ChatService, ServedModel
+    from handler.chat.template import ChatTemplate
+    from handler.manifest import ModelManifest
+    from handler.ort.decoder import load_decoder
+    from handler.tokenizer import HFTokenizer
+
+    directory = settings.model
+    manifest = ModelManifest.read(directory)
+    verify_files(directory, manifest, full=True)
+    template = None
+    if manifest.chat_template_file is not None:
+        source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
+        template = ChatTemplate(source, manifest.special_tokens)
+    return ChatService(
+        ServedModel(
+            name=manifest.name,
+            created=manifest.created,
+            decoder=load_decoder(directory, manifest, threads=settings.threads),
+            tokenizer=HFTokenizer.from_file(directory / manifest.tokenizer_file),
+            chat_template=template,
+            end_token_ids=manifest.end_token_ids,
+            fingerprint=fingerprint(manifest, __version__),
+        )
+    )
+
+
+def _configure_logging(settings: Settings) -> None:
+    """Messages go to standard error as they are: those that machines read are JSON already."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(message)s", stream=sys.stderr)
+
+
+def _refuse(error: Exception, runtime_api: str | None) -> int:
+    """Says on one line why the process cannot start; on Lambda, to the Runtime API too."""
+    if not isinstance(error, ConfigurationError):
+        logger.exception("The server cannot start")
+    print(f"lambda-llm: {error}", file=sys.stderr)
+    if runtime_api is not None:
+        from handler.aws.runtime_client import report_init_error
+
+        report_init_error(runtime_api, error)
+    return 1
+
+
+def _serve_http(app: "FastAPI", settings: Settings) -> int:
+    import uvicorn
+
+    url = f"http://{settings.host}:{settings.port}"
+    announce: Callable[[str], None] = logger.info
+    announce(f"Serving on {url}/v1 (chat page: {url}/)")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+    return 0
