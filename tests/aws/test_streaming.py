@@ -135,23 +135,25 @@ async def test_one_connection_serves_many_invocations() -> None:
 
 
 async def test_the_body_comes_once_and_then_receive_waits_for_the_end() -> None:
-    seen: list[Message] = []
+    seen: asyncio.Queue[Message] = asyncio.Queue()
 
     @http
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(await receive())
+        await seen.put(await receive())
         waiting = asyncio.create_task(receive())
         await asyncio.sleep(0)
-        assert not waiting.done()
+        await seen.put({"waiting": not waiting.done()})
         await send(start())
         await send(body(b"x"))
-        seen.append(await waiting)
+        await seen.put(await waiting)
 
-    await answers(app, function_url(method="POST", body='{"a": 1}'))
-    assert seen == [
-        {"type": "http.request", "body": b'{"a": 1}', "more_body": False},
-        {"type": "http.disconnect"},
-    ]
+    async with FakeRuntimeApi() as api, serving(app, api):
+        api.invoke(function_url(method="POST", body='{"a": 1}'))
+        assert [await seen.get() for _ in range(3)] == [
+            {"type": "http.request", "body": b'{"a": 1}', "more_body": False},
+            {"waiting": True},
+            {"type": "http.disconnect"},
+        ]
 
 
 class Boom(Exception):
