@@ -1,0 +1,119 @@
+"""The decoder for graphs whose KV cache grows by concatenation: what optimum exports, for any architecture.
+
+Past goes in, a longer present comes out, and is the past of the next step. The tensors stay on onnxruntime's side:
+an output OrtValue is bound as the next input, never copied through Python.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from handler.errors import ArtifactError
+from handler.manifest import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS, ModelManifest, TensorSpec
+
+_PREFILL_CHUNK = 128  # the graph computes logits for every position: 25 MB of them for 128 positions of 49,152 tokens
+
+
+class GrowingKVDecoder:
+    """A `Decoder` over a graph of the "growing" layout. Thread-safe."""
+
+    def __init__(self, session: ort.InferenceSession, manifest: ModelManifest) -> None:
+        """Raises ArtifactError if the graph takes an input that this decoder does not know how to fill."""
+        self._session = session
+        self._manifest = manifest
+        self._past_axes = {spec.name: _past_axis(spec) for spec in manifest.graph.past}
+        known = {INPUT_IDS, ATTENTION_MASK, POSITION_IDS, *self._past_axes}
+        unknown = [spec.name for spec in manifest.graph.inputs if spec.name not in known]
+        if unknown:
+            raise ArtifactError(f"The graph takes {', '.join(unknown)}, which this server does not know: export again")
+
+    @property
+    def vocab_size(self) -> int:
+        return self._manifest.vocab_size
+
+    @property
+    def context_window(self) -> int:
+        return self._manifest.context_window
+
+    @property
+    def prefill_chunk(self) -> int:
+        return _PREFILL_CHUNK
+
+    def open(self) -> "GrowingKVSession":
+        return GrowingKVSession(self._session, self._manifest, self._past_axes)
+
+
+class GrowingKVSession:
+    """One sequence. Not thread-safe."""
+
+    def __init__(self, session: ort.InferenceSession, manifest: ModelManifest, past_axes: dict[str, int]) -> None:
+        self._session = session
+        self._manifest = manifest
+        self._past_axes = past_axes
+        self._binding = session.io_binding()
+        self._inputs = {spec.name for spec in manifest.graph.inputs}
+        self._pasts = {
+            spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(_empty_shape(spec), dtype=spec.dtype))
+            for spec in manifest.graph.past
+        }
+        self._length = 0
+        self._logits = np.empty((1, 0, manifest.vocab_size), dtype=np.float32)
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
+        step = len(token_ids)
+        total = self._length + step
+        if not 1 <= logits_rows <= step:
+            raise ValueError(f"{logits_rows} rows of logits asked of a step of {step} tokens")
+        if total > self._manifest.context_window:
+            raise ValueError(f"{total} tokens exceed the context window of {self._manifest.context_window}")
+        feeds = {
+            INPUT_IDS: np.asarray(token_ids, dtype=np.int64).reshape(1, step),
+            ATTENTION_MASK: np.ones((1, total), dtype=np.int64),
+            POSITION_IDS: np.arange(self._length, total, dtype=np.int64).reshape(1, step),
+        }
+        for name, array in feeds.items():
+            if name in self._inputs:
+                self._binding.bind_cpu_input(name, array)
+        for name, past in self._pasts.items():
+            self._binding.bind_ortvalue_input(name, past)
+        if self._logits.shape[1] != step:
+            self._logits = np.empty((1, step, self._manifest.vocab_size), dtype=np.float32)
+        self._binding.bind_output(LOGITS, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
+        for name in self._pasts:
+            self._binding.bind_output(name.replace("past_key_values", "present"), "cpu")
+        self._session.run_with_iobinding(self._binding)
+        # The binding lists its outputs in the order in which they were bound: the logits first.
+        self._pasts = dict(zip(self._pasts, self._binding.get_outputs()[1:], strict=True))
+        self._length = total
+        rows: NDArray[np.float32] = self._logits[0, step - logits_rows :]
+        return rows
+
+    def truncate(self, length: int) -> None:
+        if not 0 <= length <= self._length:
+            raise ValueError(f"a sequence of {self._length} tokens cannot be truncated to {length}")
+        if length == self._length:
+            return
+        for name, past in self._pasts.items():
+            kept = past.numpy().take(range(length), axis=self._past_axes[name])
+            self._pasts[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(kept))
+        self._length = length
+
+
+def _past_axis(spec: TensorSpec) -> int:
+    """The one dimension, beside the batch, that has a name and not a size."""
+    axes = [axis for axis, size in enumerate(spec.shape) if axis > 0 and isinstance(size, str)]
+    if len(axes) != 1:
+        raise ArtifactError(f"{spec.name} has the shape {spec.shape}, of which not one dimension grows: export again")
+    return axes[0]
+
+
+def _empty_shape(spec: TensorSpec) -> tuple[int, ...]:
+    growing = _past_axis(spec)
+    sizes = enumerate(spec.shape)
+    return tuple(0 if axis == growing else size if isinstance(size, int) else 1 for axis, size in sizes)
