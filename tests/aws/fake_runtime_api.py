@@ -44,6 +44,7 @@ class FakeRuntimeApi:
         self.address = ""
         self.connections = 0
         self.polls = 0
+        self.polled: asyncio.Queue[int] = asyncio.Queue()
         self.hang_up_after = hang_up_after
         self.next_status = next_status
         self.reading = asyncio.Event()
@@ -126,6 +127,7 @@ class FakeRuntimeApi:
                     continue
                 assert path == "/invocation/next"
                 self.polls += 1
+                self.polled.put_nowait(self.polls)
                 head, body = await self._invocations.get()
                 await reply(self.next_status, body, [*head, ("Content-Type", "application/json")])
                 continue

@@ -1,0 +1,84 @@
+"""The runtime as a process of its own, in both modes: start, stop, init errors, snapshots."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.aws.fake_runtime_api import FakeRuntimeApi, function_url
+
+ROOT = Path(__file__).parents[2]
+both_modes = pytest.mark.parametrize("mode", ["stream", "buffered"])
+
+
+@asynccontextmanager
+async def runtime(mode: str, api: FakeRuntimeApi, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.aws.tiny_app",
+        mode,
+        cwd=ROOT,
+        env={**os.environ, "AWS_LAMBDA_RUNTIME_API": api.address, "PYTHONWARNINGS": "error", **environ},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    return (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip()
+
+
+@both_modes
+async def test_sigterm_ends_a_waiting_process_with_0_after_its_lifespan(mode: str) -> None:
+    async with FakeRuntimeApi() as api, runtime(mode, api) as process:
+        api.invoke(function_url("/echo"))
+        post = await api.post()
+        while await api.polled.get() < 2:
+            pass
+        process.send_signal(signal.SIGTERM)
+        printed, _ = await process.communicate()
+        assert post.path == "/invocation/id-1/response"
+        assert (printed.splitlines()[-1], process.returncode) == (b"shut down", 0)
+
+
+@both_modes
+async def test_sigterm_lets_the_invocation_under_way_finish(mode: str) -> None:
+    async with FakeRuntimeApi() as api, runtime(mode, api) as process:
+        api.invoke(function_url("/slow"))
+        while await line(process) != "busy":
+            pass
+        process.send_signal(signal.SIGTERM)
+        post = await api.post()
+        assert (post.complete, b"done" in post.body, await process.wait()) == (True, True, 0)
+
+
+@both_modes
+async def test_an_app_that_cannot_start_is_an_init_error_and_exit_1(mode: str) -> None:
+    async with FakeRuntimeApi() as api, runtime(mode, api, TINY_APP_FAILS="1") as process:
+        post = await api.post()
+        assert (post.path, json.loads(post.body)["errorType"]) == ("/init/error", "LookupError")
+        assert (await process.wait(), api.polls) == (1, 0)
+
+
+@both_modes
+async def test_a_restored_snapshot_runs_the_hooks_first(mode: str) -> None:
+    async with FakeRuntimeApi() as api:
+        api.restored.clear()
+        async with runtime(mode, api, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as process:
+            api.restored.set()
+            assert await line(process) == "restored"
+            api.invoke(function_url("/echo"))
+            assert (await api.post()).path == "/invocation/id-1/response"
