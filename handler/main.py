@@ -7,7 +7,6 @@ The model loads in a thread while the web framework is imported: neither waits f
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -118,8 +117,8 @@ def _configure_logging(settings: Settings) -> None:
 def _refuse(error: Exception, runtime_api: str | None) -> int:
     """Says on one line why the process cannot start; on Lambda, to the Runtime API too."""
     if not isinstance(error, ConfigurationError):
-        logger.exception("The server cannot start")
-    print(f"lambda-llm: {error}", file=sys.stderr)
+        logger.error("The server cannot start", exc_info=error)
+    sys.stderr.write(f"lambda-llm: {error}\n")
     if runtime_api is not None:
         from handler.aws.runtime_client import report_init_error
 
@@ -131,8 +130,7 @@ def _serve_http(app: "FastAPI", settings: Settings) -> int:
     import uvicorn
 
     url = f"http://{settings.host}:{settings.port}"
-    announce: Callable[[str], None] = logger.info
-    announce(f"Serving on {url}/v1 (chat page: {url}/)")
+    logger.info("Serving on %s/v1 (chat page: %s/)", url, url)
     uvicorn.run(
         app,
         host=settings.host,

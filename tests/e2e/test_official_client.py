@@ -1,7 +1,7 @@
 """The official `openai` client against the default model, on the laptop server and through the Lambda runtime."""
 
-import statistics
 import time
+from itertools import pairwise
 
 import openai
 import pytest
@@ -48,11 +48,8 @@ def test_a_stream_is_one_delta_per_token_spread_in_time(client: openai.OpenAI) -
     assert usage.completion_tokens == 48
     assert len(texts) == 48
     assert len({(chunk.id, chunk.created, chunk.model) for chunk in chunks}) == 1
-    gaps = [after - before for before, after in zip(arrivals[1:-2], arrivals[2:-1], strict=True)]
-    whole = arrivals[-1] - arrivals[0]
-    assert sum(gap > 0 for gap in gaps) >= 20
-    assert max(gaps) < whole / 2
-    assert statistics.median(gaps) > whole / len(gaps) / 10
+    # Had the chunks been held back and sent together, they would arrive together.
+    assert sum(after - before > 0.001 for before, after in pairwise(arrivals)) >= 20
 
 
 def test_the_stream_says_what_the_plain_answer_says(client: openai.OpenAI) -> None:
