@@ -49,7 +49,7 @@ def write_checkpoint_directory(
 def _write_weights(tensors: TensorStore, directory: Path, progress: Progress, shard_bytes: int) -> None:
     shards = list(_shards(tensors, shard_bytes))
     files = [SINGLE] if len(shards) == 1 else [_shard_name(i + 1, len(shards)) for i in range(len(shards))]
-    with progress.phase("write weights", total=sum(map(len, shards)), unit="tensors") as step:
+    with progress.phase("write weights", total=sum(map(len, shards)), unit="tensor") as step:
         for file, names in zip(files, shards, strict=True):
             loaded = {}
             for name in names:

@@ -15,7 +15,7 @@ from handler.artifact import describe_file
 from handler.manifest import FILE_NAME, Graph, ModelManifest
 from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
-from model_export.progress import Progress
+from model_export.progress import BYTES, Progress
 
 _TOKENIZER = "tokenizer.json"
 _CHAT_TEMPLATE = "chat_template.jinja"
@@ -68,7 +68,7 @@ def describe(
     `created` is now, or SOURCE_DATE_EPOCH where the environment has it: the same export twice gives the same bytes.
     """
     paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != FILE_NAME)
-    with progress.phase("hash", total=sum(path.stat().st_size for path in paths), unit="B") as step:
+    with progress.phase("hash", total=sum(path.stat().st_size for path in paths), unit=BYTES) as step:
         files = {path.relative_to(directory).as_posix(): describe_file(path, step) for path in paths}
     return ModelManifest(
         name=name or checkpoint.name,

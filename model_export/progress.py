@@ -7,9 +7,12 @@ from typing import Protocol, TextIO
 
 from tqdm import tqdm
 
+from model_export.table import size
+
 Step = Callable[[int], None]
 """Called with the number of units done since the last call."""
 
+BYTES = "B"  # the unit that is shown as kB, MB, GB
 _SHOW_AFTER = 1.0  # seconds: shorter phases are timed but not shown
 _LINE_EVERY = 5.0  # seconds between lines where there is no terminal to draw a bar on
 
@@ -28,8 +31,8 @@ class Progress(Protocol):
         """Wall-clock seconds per phase, in the order in which the phases began; a phase that ran twice adds up."""
         ...
 
-    def phase(self, name: str, total: int | None = None, unit: str = "") -> AbstractContextManager[Step]:
-        """Runs a phase of `total` units (None: unknown, then only its name is shown)."""
+    def phase(self, name: str, total: int | None = None, unit: str = "step") -> AbstractContextManager[Step]:
+        """Runs a phase of `total` units (None: unknown, then only its name is shown); `unit` in the singular."""
         ...
 
 
@@ -44,7 +47,7 @@ class Stopwatch:
         return self._seconds
 
     @contextmanager
-    def phase(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
+    def phase(self, name: str, total: int | None = None, unit: str = "step") -> Iterator[Step]:
         self._seconds.setdefault(name, 0.0)
         begin = time.perf_counter()
         try:
@@ -73,8 +76,8 @@ class Bars(Stopwatch):
         with tqdm(
             desc=name,
             total=total,
-            unit=unit if unit == "B" else f" {unit}",
-            unit_scale=unit == "B",
+            unit=unit if unit == BYTES else f" {unit}",
+            unit_scale=unit == BYTES,
             delay=_SHOW_AFTER,
             leave=False,
             file=self._stream,
@@ -104,7 +107,7 @@ class Lines(Stopwatch):
             now = time.monotonic()
             if now - last >= _LINE_EVERY:
                 last = now
-                self._print(f"{name}: {count}/{total} {unit}".rstrip())
+                self._print(f"{name}: {_amount(count, unit)} of {_amount(total or 0, unit)}")
 
         if total is None:
             self._print(f"{name} …")
@@ -120,6 +123,12 @@ class Lines(Stopwatch):
 def console_progress(stream: TextIO) -> Progress:
     """Bars on a terminal, lines elsewhere."""
     return Bars(stream) if stream.isatty() else Lines(stream)
+
+
+def _amount(count: int, unit: str) -> str:
+    if unit == BYTES:
+        return size(count)
+    return f"{count} {unit}{'s' if count != 1 else ''}"
 
 
 def _no_step(_done: int) -> None:
