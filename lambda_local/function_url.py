@@ -11,7 +11,6 @@ then answered 429, which is what a function that has reached its reserved concur
 import asyncio
 import secrets
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +22,11 @@ from lambda_local.function import Function
 from lambda_local.http1 import HOST, HttpServer
 from lambda_local.invocation import Failed, Invocation, Throttled
 from lambda_local.report import Report
+
+
+def print_line(line: str) -> None:
+    """Where Lambda's log lines go: standard output, at once."""
+    print(line, flush=True)
 
 
 class FunctionUrl:
@@ -37,7 +41,7 @@ class FunctionUrl:
         cors: Cors | None = None,
         concurrency: int = 1,
         queue_seconds: float | None = None,
-        log: Callable[[str], None] = partial(print, flush=True),
+        log: Callable[[str], None] = print_line,
     ) -> None:
         self.reports: list[Report] = []
         self.base_url = ""

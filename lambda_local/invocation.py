@@ -46,15 +46,28 @@ class Invocation:
         self.trace_id = trace_id
         self.outcome: Ended | Failed | Throttled | None = None
         self.answered = asyncio.Event()
-        self.client_left = False
+        self._left = asyncio.Event()
+        self._sent = asyncio.Event()
         self._on_leave = on_leave
         self._parts: asyncio.Queue[Part] = asyncio.Queue()
+
+    @property
+    def client_left(self) -> bool:
+        """Nobody reads any more."""
+        return self._left.is_set()
+
+    async def abandoned(self) -> None:
+        """Returns when the client has left and the runtime's answer is to be broken off; never, when it is drained."""
+        await self._left.wait()
+        if self._on_leave == "drain":
+            await asyncio.Event().wait()
 
     async def write(self, part: Prelude | bytes) -> None:
         """Hand a part over and wait until it is on its way to the client. Raises ClientLeftError."""
         if not self.client_left and self.outcome is None:
+            self._sent.clear()
             self._parts.put_nowait(part)
-            await self._parts.join()
+            await self._sent.wait()
         if self.client_left and self._on_leave == "break":
             raise ClientLeftError
 
@@ -71,11 +84,9 @@ class Invocation:
 
     def sent(self) -> None:
         """The part read last is on its way."""
-        self._parts.task_done()
+        self._sent.set()
 
     def leave(self) -> None:
         """The client's side reads no more: release a writer that waits for it."""
-        self.client_left = True
-        while not self._parts.empty():
-            self._parts.get_nowait()
-            self._parts.task_done()
+        self._left.set()
+        self._sent.set()

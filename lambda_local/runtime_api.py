@@ -132,11 +132,21 @@ class RuntimeApi:
         if headers.get("lambda-runtime-function-response-mode", "").lower() != "streaming":
             await self._buffered(connection, invocation)
             return
+        content_type = headers.get("content-type", "application/octet-stream")
+        streamed = asyncio.create_task(self._streamed(connection, invocation, content_type))
+        abandoned = asyncio.create_task(invocation.abandoned())
         try:
-            await self._streamed(connection, invocation, headers.get("content-type", "application/octet-stream"))
-        except ClientLeftError:
+            await asyncio.wait({streamed, abandoned}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            abandoned.cancel()
+            if not streamed.done():
+                streamed.cancel()
+            await asyncio.gather(abandoned, streamed, return_exceptions=True)
+        try:
+            streamed.result()
+        except (ClientLeftError, asyncio.CancelledError):
             invocation.end(Ended())
-            return  # The response to the POST never comes and the connection closes: the runtime's next write fails.
+            return  # The answer to the POST never comes and its connection closes: the runtime's next write fails.
         except PreludeError as error:
             invocation.end(Failed(error_type=INVALID, message=str(error)))
             return
