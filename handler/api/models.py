@@ -7,6 +7,7 @@ from handler.chat.service import ChatService
 from handler.errors import NotFound
 
 OWNER = "lambda-llm"
+_SHOWN = 80  # characters of a foreign name that an error message repeats
 
 
 class Models:
@@ -20,7 +21,7 @@ class Models:
         service = self._services.get(name)
         if service is None:
             raise NotFound(
-                f"The requested model does not exist. Served here: {', '.join(self._services)}.",
+                f"The model '{name[:_SHOWN]}' does not exist. Served here: {', '.join(self._services)}.",
                 param="model",
                 code="model_not_found",
             )

@@ -1,0 +1,246 @@
+"""From JSON to typed values: every effective field arrives, inert ones pass, all others are refused by name."""
+
+import dataclasses
+
+import pytest
+
+from handler.api.chat_request import ChatRequest, read_chat_request
+from handler.api.fields import FIELDS
+from handler.api.values import Json
+from handler.chat.conversation import Conversation, Message, TemplateOptions
+from handler.engine.params import GenerationParams
+from handler.errors import InvalidRequest
+
+HI = Message(role="user", content="hi")
+PLAIN = ChatRequest(
+    model="m",
+    conversation=Conversation(messages=(HI,)),
+    params=GenerationParams(),
+    template=TemplateOptions(),
+    stream=False,
+    include_usage=False,
+)
+
+
+def read(**more: Json) -> ChatRequest:
+    return read_chat_request({"model": "m", "messages": [{"role": "user", "content": "hi"}], **more})
+
+
+def params(**changes: object) -> ChatRequest:
+    return dataclasses.replace(PLAIN, params=dataclasses.replace(GenerationParams(), **changes))
+
+
+def template(**changes: object) -> ChatRequest:
+    return dataclasses.replace(PLAIN, template=dataclasses.replace(TemplateOptions(), **changes))
+
+
+# One line per effective field: what is sent, and all that it changes.
+EFFECTIVE: dict[str, tuple[dict[str, Json], ChatRequest]] = {
+    "model": ({"model": "other"}, dataclasses.replace(PLAIN, model="other")),
+    "messages": (
+        {"messages": [{"role": "system", "content": "be brief"}]},
+        dataclasses.replace(PLAIN, conversation=Conversation(messages=(Message(role="system", content="be brief"),))),
+    ),
+    "max_completion_tokens": ({"max_completion_tokens": 5}, params(max_tokens=5)),
+    "max_tokens": ({"max_tokens": 5}, params(max_tokens=5)),
+    "temperature": ({"temperature": 0}, params(temperature=0.0)),
+    "top_p": ({"top_p": 0.5}, params(top_p=0.5)),
+    "top_k": ({"top_k": 40}, params(top_k=40)),
+    "min_p": ({"min_p": 0.1}, params(min_p=0.1)),
+    "seed": ({"seed": -1}, params(seed=2**64 - 1)),
+    "presence_penalty": ({"presence_penalty": -2}, params(presence_penalty=-2.0)),
+    "frequency_penalty": ({"frequency_penalty": 1.5}, params(frequency_penalty=1.5)),
+    "repetition_penalty": ({"repetition_penalty": 1.1}, params(repetition_penalty=1.1)),
+    "logit_bias": ({"logit_bias": {"5": -100}}, params(logit_bias={5: -100.0})),
+    "stop": ({"stop": ["a", "b"]}, params(stop=("a", "b"))),
+    "stop_token_ids": ({"stop_token_ids": [7]}, params(stop_token_ids=(7,))),
+    "ignore_eos": ({"ignore_eos": True}, params(ignore_eos=True)),
+    "min_tokens": ({"min_tokens": 3}, params(min_tokens=3)),
+    "logprobs": ({"logprobs": True}, params(top_logprobs=0)),
+    "top_logprobs": ({"logprobs": True, "top_logprobs": 20}, params(top_logprobs=20)),
+    "stream": ({"stream": True}, dataclasses.replace(PLAIN, stream=True)),
+    "stream_options": (
+        {"stream": True, "stream_options": {"include_usage": True}},
+        dataclasses.replace(PLAIN, stream=True, include_usage=True),
+    ),
+    "chat_template_kwargs": (
+        {"chat_template_kwargs": {"enable_thinking": False}},
+        template(template_kwargs={"enable_thinking": False}),
+    ),
+    "add_generation_prompt": ({"add_generation_prompt": False}, template(add_generation_prompt=False)),
+    "continue_final_message": (
+        {"continue_final_message": True},
+        template(add_generation_prompt=False, continue_final_message=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [row.name for row in FIELDS if row.standing == "effective"])
+def test_an_effective_field_arrives(name: str) -> None:
+    sent, expected = EFFECTIVE[name]
+    assert read(**sent) == expected
+    assert expected != PLAIN
+
+
+@pytest.mark.parametrize("name", [row.name for row in FIELDS if not row.required])
+def test_null_means_absent(name: str) -> None:
+    assert read(**{name: None}) == PLAIN
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"user": "u"},
+        {"safety_identifier": "s" * 64},
+        {"metadata": {"a": "b"}},
+        {"prompt_cache_key": "k"},
+        {"prompt_cache_retention": "24h"},
+        {"store": False},
+        {"service_tier": "auto"},
+        {"service_tier": "default"},
+    ],
+    ids=str,
+)
+def test_an_inert_field_changes_nothing(sent: dict[str, Json]) -> None:
+    assert read(**sent) == PLAIN
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"n": 1},
+        {"response_format": {"type": "text"}},
+        {"tools": []},
+        {"tool_choice": "none"},
+        {"parallel_tool_calls": True},
+        {"functions": []},
+        {"function_call": "none"},
+        {"reasoning_effort": "none"},
+        {"reasoning_effort": "medium"},
+        {"verbosity": "medium"},
+        {"modalities": ["text"]},
+        {"prompt_cache_options": {"mode": "implicit", "ttl": "30m"}},
+        {"stream": False},
+        {"temperature": 1},
+        {"top_p": 1},
+        {"top_k": 0},
+        {"top_k": -1},
+        {"logprobs": False},
+        {"stop": []},
+        {"stop": ""},
+        {"logit_bias": {}},
+        {"add_generation_prompt": True},
+        {"continue_final_message": False},
+    ],
+    ids=str,
+)
+def test_a_field_at_its_default_is_never_rejected(sent: dict[str, Json]) -> None:
+    assert read(**sent) == PLAIN
+
+
+# At least one value of every rejected field.
+REJECTED: list[tuple[str, Json, str]] = [
+    ("n", 2, "unsupported_value"),
+    ("response_format", {"type": "json_object"}, "unsupported_value"),
+    ("response_format", {"type": "json_schema", "json_schema": {}}, "unsupported_value"),
+    ("tools", [{"type": "function", "function": {"name": "f"}}], "unsupported_value"),
+    ("tool_choice", "auto", "unsupported_value"),
+    ("tool_choice", "required", "unsupported_value"),
+    ("parallel_tool_calls", False, "unsupported_value"),
+    ("functions", [{"name": "f"}], "unsupported_value"),
+    ("function_call", "auto", "unsupported_value"),
+    ("reasoning_effort", "high", "unsupported_value"),
+    ("verbosity", "low", "unsupported_value"),
+    ("modalities", ["text", "audio"], "unsupported_value"),
+    ("audio", {"voice": "alloy", "format": "wav"}, "unsupported_parameter"),
+    ("prediction", {"type": "content", "content": "x"}, "unsupported_parameter"),
+    ("web_search_options", {}, "unsupported_parameter"),
+    ("moderation", {"model": "x"}, "unsupported_parameter"),
+    ("prompt_cache_options", {"mode": "explicit"}, "unsupported_value"),
+    ("structured_outputs", {"regex": "a"}, "unsupported_parameter"),
+    ("store", True, "unsupported_value"),
+    ("service_tier", "flex", "unsupported_value"),
+    ("service_tier", "priority", "unsupported_value"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "code"), REJECTED)
+def test_a_rejected_field_is_named(name: str, value: Json, code: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(**{name: value})
+    assert (caught.value.param, caught.value.code) == (name, code)
+    assert name in caught.value.message
+
+
+def test_every_rejected_row_is_proved() -> None:
+    assert {row.name for row in FIELDS if row.standing == "rejected"} <= {name for name, _, _ in REJECTED}
+
+
+@pytest.mark.parametrize(
+    ("sent", "param"),
+    [
+        ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"top_logprobs": 2, "logprobs": False}, "top_logprobs"),
+        ({"min_tokens": 6, "max_tokens": 5}, "min_tokens"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"stream": True, "stream_options": {"include_obfuscation": True}}, "stream_options.include_obfuscation"),
+        ({"stream": True, "stream_options": {"include_usage": "yes"}}, "stream_options.include_usage"),
+        ({"add_generation_prompt": True, "continue_final_message": True}, "continue_final_message"),
+        ({"temperature": "0.7"}, "temperature"),
+        ({"user": 1}, "user"),
+        ({"model": None}, "model"),
+        ({"messages": None}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"foo": 1}, "foo"),
+        ({"foo": None}, "foo"),
+        ({"Temperature": 1}, "Temperature"),
+        ({"stream": True, "stream_options": {"foo": 1}}, "stream_options.foo"),
+    ],
+    ids=str,
+)
+def test_a_request_that_cannot_be_honoured_names_what_is_wrong(sent: dict[str, Json], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(**sent)
+    assert caught.value.param == param
+
+
+def test_both_names_of_the_bound_may_agree() -> None:
+    assert read(max_tokens=5, max_completion_tokens=5) == params(max_tokens=5)
+
+
+def test_obfuscation_may_be_declined() -> None:
+    assert read(stream=True, stream_options={"include_obfuscation": False}).include_usage is False
+
+
+@pytest.mark.parametrize(("asked", "capped"), [(None, 10), (5, 5), (20, 10)])
+def test_the_operators_cap_bounds_every_answer(asked: int | None, capped: int) -> None:
+    body: dict[str, Json] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": asked}
+    assert read_chat_request(body, max_output_tokens=10) == params(max_tokens=capped)
+
+
+def test_unknown_keys_may_be_dropped_and_are_then_listed() -> None:
+    body: dict[str, Json] = {
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "hi", "x": 1}], "y é": 1},
+        ],
+        "stream": True,
+        "stream_options": {"z": 1},
+        "foo": {"bar": 1},
+    }
+    asked = read_chat_request(body, unknown_fields="drop")
+    dropped = ("foo", "stream_options.z", "messages[0].y%20%C3%A9", "messages[0].content[0].x")
+    assert asked == dataclasses.replace(PLAIN, stream=True, dropped=dropped)
+
+
+def test_a_real_openai_field_is_never_dropped() -> None:
+    body: dict[str, Json] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "n": 2}
+    with pytest.raises(InvalidRequest, match="'n'"):
+        read_chat_request(body, unknown_fields="drop")
+
+
+def test_a_body_of_the_responses_api_is_told_where_to_go() -> None:
+    with pytest.raises(InvalidRequest, match="/v1/responses"):
+        read_chat_request({"model": "m", "input": "hi"})
