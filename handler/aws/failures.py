@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from handler.aws.asgi import Headers
 from handler.errors import EndpointError
 
+# A trailer is a header: a thousand frames of a runaway recursion would not fit where headers are read.
+MAX_FRAMES = 20
+
 
 class IncompleteResponse(RuntimeError):
     """The application returned before it had answered."""
@@ -39,9 +42,9 @@ class Response:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Class name, message (of our own exceptions only) and `file:line function`, innermost last."""
+    """Class name, message (of our own exceptions only) and `file:line function` of the innermost frames, in order."""
     name = type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
     return Fault(
         type=name,
         message=error.message if isinstance(error, EndpointError) else f"{name}; its text is withheld, see the stack",

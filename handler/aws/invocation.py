@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from handler.aws.asgi import ASGIApp, State
 from handler.aws.context import LambdaContext, request_state
 from handler.aws.events import Request, Translator, UnsupportedEvent, parse_event
-from handler.aws.exchange import Exchange, Phase
+from handler.aws.exchange import Exchange, Phase, ReaderGone
 from handler.aws.failures import Fault, IncompleteResponse, error_response, fault_of
 from handler.aws.record import InvocationRecord
 from handler.aws.runtime_client import Invocation, RuntimeApiError, RuntimeClient
@@ -52,8 +52,7 @@ class InvocationRunner:
         except InvalidRequest as error:
             fault = await _answer(exchange, error)
         except Exception as error:
-            # An OSError after the client has gone is how the application is told; nothing failed.
-            fault = None if exchange.phase is Phase.GONE and isinstance(error, OSError) else fault_of(error)
+            fault = None if _tells_of_reader(error) else fault_of(error)
         finally:
             await _finish(exchange, fault)
             record.write(outcome=exchange.phase, status=exchange.status, sent_bytes=exchange.sent_bytes, fault=fault)
@@ -78,6 +77,13 @@ async def _answer(exchange: Exchange, error: InvalidRequest) -> Fault | None:
     with suppress(OSError):
         await exchange.respond(error_response(error))
     return None
+
+
+def _tells_of_reader(error: BaseException | None) -> bool:
+    """Whether the application only passed on, in its own words perhaps, that its reader has gone."""
+    while error is not None and not isinstance(error, ReaderGone):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 async def _finish(exchange: Exchange, fault: Fault | None) -> None:

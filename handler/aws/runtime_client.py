@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from handler.aws.connection import Answer, Connection, ConnectionBroken
+from handler.aws.connection import Answer, Connection
 from handler.aws.failures import Fault, fault_of
 
 RUNTIME = "/2018-06-01/runtime"
@@ -97,7 +97,7 @@ class RuntimeClient:
         fresh = not self._connection.is_open
         try:
             answer = await self._connection.request("GET", RUNTIME + path, {})
-        except ConnectionBroken:
+        except OSError:
             # An idle connection may have died while the process was frozen: that is no news of the Runtime API.
             if fresh:
                 raise

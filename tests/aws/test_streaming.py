@@ -222,7 +222,10 @@ async def test_a_failure_after_the_last_byte_changes_nothing() -> None:
     ]
 
 
-async def test_a_reader_who_leaves_makes_send_raise_and_receive_say_so_and_the_next_one_is_served() -> None:
+async def test_a_reader_who_leaves_makes_send_raise_and_receive_say_so_and_the_next_one_is_served(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
     seen: list[str] = []
 
     @http
@@ -238,7 +241,7 @@ async def test_a_reader_who_leaves_makes_send_raise_and_receive_say_so_and_the_n
             await send(body(b"second", more=True))
         except OSError as error:
             seen.append(type(error).__name__)
-            raise
+            raise Boom from error
 
     async with FakeRuntimeApi(hang_up_after=2) as api, serving(app, api):
         api.invoke(function_url("/long"))
@@ -247,6 +250,7 @@ async def test_a_reader_who_leaves_makes_send_raise_and_receive_say_so_and_the_n
         api.invoke(function_url("/short"), "id-2")
         served = await api.post()
     assert seen == ["http.disconnect", "ReaderGone"]
+    assert [json.loads(record.getMessage())["outcome"] for record in caplog.records] == ["gone", "complete"]
     assert (left.complete, left.chunks[1:]) == (False, [b"first"])
     assert (served.path, served.chunks[1:], served.complete) == ("/invocation/id-2/response", [b"fine"], True)
 
