@@ -16,8 +16,8 @@ from handler.aws.lifespan import Lifespan
 from handler.aws.runtime_client import Invocation, RuntimeApiError, RuntimeClient
 from handler.aws.snapstart import INIT_TYPE, RestoreHook, await_restore
 
-# Lambda kills two seconds after SIGTERM: answers under way get less than that, in seconds.
-STOP_GRACE = 1.5
+# Lambda kills two seconds after SIGTERM: answers under way get half of that, in seconds.
+STOP_GRACE = 1.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -22,7 +22,7 @@ ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 STREAM_CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
 ERROR_CONTENT_TYPE = "application/vnd.aws.lambda.error+json"
 # After error trailers the connection is closed anyway: how long the acknowledgement is waited for, in seconds.
-TRAILER_GRACE = 1.0
+TRAILER_GRACE = 0.5
 
 
 class RuntimeApiError(Exception):

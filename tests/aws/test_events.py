@@ -4,6 +4,8 @@ The tests are coroutines because Mangum leaves an event loop behind where it is 
 """
 
 import base64
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -254,3 +256,17 @@ async def test_the_reply_has_the_shape_of_its_source(make: Any) -> None:
             else {"headers": flat},
         }[SOURCES[make]]
     )
+
+
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parents[2] / "events").glob("*.json")), ids=lambda file: file.stem
+)
+async def test_every_event_that_ships_is_a_request_to_an_endpoint(file: Path) -> None:
+    request = translate(json.loads(file.read_text()))
+    if request.scope["method"] == "POST":
+        assert request.scope["path"] == "/v1/chat/completions"
+        assert dict(request.scope["headers"])[b"content-type"] == b"application/json"
+        assert json.loads(request.body())["messages"]
+    else:
+        assert request.scope["path"] in ("/health", "/v1/models")
+        assert request.body() == b""

@@ -65,6 +65,16 @@ async def test_sigterm_lets_the_invocation_under_way_finish(mode: str) -> None:
         assert (post.complete, b"done" in post.body, await process.wait()) == (True, True, 0)
 
 
+async def test_an_answer_that_does_not_end_in_time_after_sigterm_is_broken_off_with_a_reason() -> None:
+    async with FakeRuntimeApi() as api, runtime("stream", api) as process:
+        api.invoke(function_url("/forever"))
+        assert await line(process) == "busy"
+        process.send_signal(signal.SIGTERM)
+        post = await api.post()
+        assert (post.complete, post.trailers["Lambda-Runtime-Function-Error-Type"]) == (True, "Stopping")
+        assert await process.wait() == 0
+
+
 @both_modes
 async def test_an_app_that_cannot_start_is_an_init_error_and_exit_1(mode: str) -> None:
     async with FakeRuntimeApi() as api, runtime(mode, api, TINY_APP_FAILS="1") as process:

@@ -33,6 +33,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             print("busy", flush=True)
             await asyncio.sleep(0.3)
             await answer(send, b"text/plain", b"done")
+        case "/forever":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            print("busy", flush=True)
+            await asyncio.Event().wait()
         case "/half":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"half", "more_body": True})
