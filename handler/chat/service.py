@@ -3,7 +3,7 @@
 `prepare` raises everything that can be answered 4xx; what it returns only streams.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from handler.chat.conversation import Conversation, TemplateOptions
@@ -41,7 +41,7 @@ class PreparedChat:
     def prompt_tokens(self) -> int:
         return len(self.prompt_ids)
 
-    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Event, None, None]:
         """Runs the model, lazily: `Prefilling`s, `Delta`s, one `Finished`. Each call is an answer of its own.
 
         Once `should_stop()` is true the answer ends as `length` with the text so far. Closing the iterator frees the

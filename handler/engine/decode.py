@@ -1,6 +1,6 @@
 """The decode loop: prefill, then sample, emit, step, until something ends the answer. Pure."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def generate(
     end_token_ids: Collection[int],
     *,
     should_stop: Callable[[], bool],
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """One answer to `prompt_ids` (at least one, fewer than the window): `Prefilling`s, `Delta`s, one `Finished`.
 
     The answer ends with `stop` at an end token, one of `stop_token_ids` or a stop string, and with `length` at
@@ -66,22 +66,19 @@ def generate(
         logits = session.forward(prompt_ids[start : start + decoder.prefill_chunk])
         yield Prefilling(done=session.length, total=len(prompt_ids))
 
+    reason: FinishReason = "length"
     while True:
         token_id = next_token(logits[-1])
         generated.append(token_id)
         if token_id in ends:
-            reason: FinishReason = "stop"
+            reason = "stop"
             break
         if delta := answer.add(tokenizer.token_bytes(token_id), sampled(logits[-1], token_id)):
             yield delta
-        if answer.stop_sequence is not None:
-            reason = "stop"
-            break
-        if len(generated) == limit or should_stop():
-            reason = "length"
+        if answer.stop_sequence is not None or len(generated) == limit or should_stop():
             break
         logits = session.forward((token_id,))
 
     if delta := answer.finish():
         yield delta
-    yield finished(reason)
+    yield finished(reason if answer.stop_sequence is None else "stop")

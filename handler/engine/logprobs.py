@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.engine.events import SampledToken, TokenLogprob
+from handler.engine.sampling import most_likely
 
 
 def sampled_token(
@@ -26,14 +27,12 @@ def sampled_token(
 
     return SampledToken(
         chosen=entry(chosen),
-        top=tuple(entry(token_id) for token_id in _most_likely(logits, top, chosen)) if top else (),
+        top=tuple(entry(token_id) for token_id in _listed(logits, top, chosen)) if top else (),
     )
 
 
-def _most_likely(logits: NDArray[np.float32], count: int, chosen: int) -> list[int]:
-    count = min(count, len(logits))
-    threshold = np.partition(logits, -count)[-count]
-    candidates = np.flatnonzero(logits >= threshold)
+def _listed(logits: NDArray[np.float32], count: int, chosen: int) -> list[int]:
+    candidates = most_likely(logits, min(count, len(logits)))
     best = [int(i) for i in candidates[np.argsort(-logits[candidates], kind="stable")][:count]]
     return best if chosen in best else [*best, chosen]
 
@@ -60,12 +59,15 @@ class Attribution:
             token = self._waiting.popleft()
             self._surplus -= len(token.chosen.data)
             released.append(token)
+        if not self._waiting:
+            self._surplus = 0  # it is already, unless there was a U+FFFD
         return tuple(released)
 
     def cut(self) -> tuple[SampledToken, ...]:
         """The text ended at a stop string: the token that it cut in two, with the bytes that were given out."""
-        if not (self._waiting and self._surplus):
+        given_out = self._surplus
+        waiting, self._waiting, self._surplus = self._waiting, deque(), 0
+        if not (waiting and given_out):
             return ()
-        token = self._waiting.popleft()
-        kept = replace(token.chosen, data=token.chosen.data[: self._surplus])
-        return (replace(token, chosen=kept),)
+        token = waiting[0]
+        return (replace(token, chosen=replace(token.chosen, data=token.chosen.data[:given_out])),)

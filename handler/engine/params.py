@@ -12,8 +12,8 @@ class GenerationParams:
     off. `seed` may be any integer. Penalties are OpenAI's, on the generated tokens; `repetition_penalty` is CTRL's, on
     prompt and answer, 1 is off. `logit_bias` maps token ids to −100…100. `stop_token_ids` end the answer as end tokens
     do; `ignore_eos` masks the model's own end tokens. `min_tokens` keeps all of these from being sampled before that
-    many tokens, and stop strings from matching in their text. `top_logprobs` None means no log-probabilities, 0 only the
-    chosen token's.
+    many tokens, and stop strings from matching in their text. `top_logprobs` None means no log-probabilities, 0 only
+    the chosen token's.
     """
 
     max_tokens: int | None = None

@@ -41,13 +41,21 @@ def _repetition_penalty(penalty: float, prompt_ids: Sequence[int], vocab_size: i
     if_positive = np.ones(vocab_size, np.float32)
     if_negative = np.ones(vocab_size, np.float32)
 
+    scratch = np.empty(vocab_size, np.float32)
+
     def note(token_ids: Sequence[int]) -> None:
-        if_positive[token_ids] = 1 / penalty
-        if_negative[token_ids] = penalty
+        indices = np.asarray(token_ids, np.int64)
+        if_positive[indices] = 1 / penalty
+        if_negative[indices] = penalty
 
     def process(generated: Sequence[int], row: Row) -> None:
         note(generated[-1:])
-        row *= np.where(row > 0, if_positive, if_negative)
+        # max(row, 0)·if_positive + min(row, 0)·if_negative: one of the two is 0, and no branch depends on the data.
+        np.minimum(row, 0, out=scratch)
+        np.multiply(scratch, if_negative, out=scratch)
+        np.maximum(row, 0, out=row)
+        np.multiply(row, if_positive, out=row)
+        np.add(row, scratch, out=row)
 
     note(prompt_ids)
     return process

@@ -18,6 +18,7 @@ Sampler = Callable[[Row], int]
 
 GREEDY_BELOW = 1e-5  # temperatures that would overflow the division are greedy, as in vLLM
 _BLOCK = 256  # tokens
+_NEGLIGIBLE = 1e-9  # of the most likely token's weight: a nucleus that reaches below is sorted whole
 
 
 def make_sampler(params: GenerationParams, vocab_size: int) -> Sampler:
@@ -27,15 +28,20 @@ def make_sampler(params: GenerationParams, vocab_size: int) -> Sampler:
     seed = None if params.seed is None else params.seed % 2**64
     uniform = np.random.Generator(np.random.PCG64(seed)).random
     weigh = _softmax_weights(params.temperature, vocab_size)
-    if params.top_k == 0 and params.top_p == 1 and params.min_p == 0:
-        return lambda row: _draw(weigh(row), uniform())
-    top_k = min(params.top_k or vocab_size, vocab_size)
+    top_k, top_p, min_p = params.top_k, params.top_p, params.min_p
 
-    def sample(row: Row) -> int:
-        token_ids, weights = nucleus(weigh(row), top_k, params.top_p, params.min_p)
-        return int(token_ids[_draw(weights, uniform())])
+    def from_all(row: Row) -> int:
+        weights = weigh(row)
+        if top_p == 1 and min_p == 0:
+            return _draw(weights, uniform())
+        kept = nucleus(weights, top_p, min_p)
+        return int(kept[_draw(weights[kept], uniform())])
 
-    return sample
+    def from_top_k(row: Row) -> int:
+        token_ids = most_likely(row, top_k)
+        return int(token_ids[from_all(row[token_ids])])
+
+    return from_top_k if 0 < top_k < vocab_size else from_all
 
 
 def greedy(row: Row) -> int:
@@ -43,39 +49,47 @@ def greedy(row: Row) -> int:
     return int(row.argmax())
 
 
-def nucleus(weights: Row, top_k: int, top_p: float, min_p: float) -> tuple[NDArray[np.int64], Row]:
-    """The tokens that top_k, top_p and min_p keep, and their weights, both most likely first, lowest id among equals.
+def most_likely(row: Row, count: int) -> NDArray[np.int64]:
+    """The ids of the `count` highest logits and of those that equal the lowest of them, ascending; as transformers."""
+    return np.flatnonzero(row >= np.partition(row, -count)[-count])
 
-    `weights`: float32 [vocab_size], proportional to the probabilities, the largest 1. Tokens as likely as the top_k-th
-    are kept with it. top_p keeps the fewest tokens that reach its share, always one at least.
+
+def nucleus(weights: Row, top_p: float, min_p: float) -> NDArray[np.int64]:
+    """The indices that top_p and min_p keep, most likely first, the lowest index first among equals.
+
+    `weights`: float32, proportional to the probabilities, the largest 1. top_p keeps the fewest that reach its share of
+    the whole, one at least.
     """
-    vocab_size = len(weights)
-    if top_k < vocab_size:
-        token_ids = np.flatnonzero(weights >= np.partition(weights, -top_k)[-top_k])
-        total = float(weights[token_ids].sum(dtype=np.float64))
-    else:
-        total = float(weights.sum(dtype=np.float64))
-        # Tokens below this share weigh less than 1 − top_p all together: no nucleus needs any of them.
-        token_ids = np.flatnonzero(weights >= max(min_p, (1 - top_p) * total / vocab_size))
-    kept = weights[token_ids]
-    order = np.argsort(-kept, kind="stable")
-    token_ids, kept = token_ids[order], kept[order]
+    share = top_p * float(weights.sum())
+    indices = _head(weights, share, min_p) if top_p < 1 else np.flatnonzero(weights >= min_p)
+    indices = indices[np.argsort(-weights[indices], kind="stable")]
+    kept = weights[indices]
     size = len(kept)
     if top_p < 1:
-        size = min(size, int(np.searchsorted(kept.cumsum(dtype=np.float64), top_p * total)) + 1)
-    if min_p > 0:
-        size = min(size, int(np.count_nonzero(kept >= min_p)))
-    return token_ids[:size], kept[:size]
+        size = min(size, int(np.searchsorted(kept.cumsum(dtype=np.float64), share)) + 1)
+    return indices[: min(size, int(np.count_nonzero(kept >= min_p)))]
+
+
+def _head(weights: Row, share: float, min_p: float) -> NDArray[np.int64]:
+    """All indices above some weight: enough to weigh `share` together, but none below `min_p`."""
+    threshold = 1 / 8
+    while threshold > max(min_p, _NEGLIGIBLE):
+        indices = np.flatnonzero(weights >= threshold)
+        if weights[indices].sum() > share:
+            return indices
+        threshold /= 8
+    return np.flatnonzero(weights >= min_p)
 
 
 def _softmax_weights(temperature: float, vocab_size: int) -> Callable[[Row], Row]:
-    """Logits → exp((logit − highest) / temperature), into one buffer that each call overwrites."""
-    weights = np.empty(vocab_size, np.float32)
+    """Logits → exp((logit − highest) / temperature), in one buffer that each call overwrites."""
+    buffer = np.empty(vocab_size, np.float32)
 
     def weigh(row: Row) -> Row:
+        weights = buffer[: len(row)]
         np.subtract(row, row.max(), out=weights)
         if temperature != 1:
-            np.divide(weights, temperature, out=weights)
+            np.multiply(weights, 1 / temperature, out=weights)
         return np.exp(weights, out=weights)
 
     return weigh
@@ -84,7 +98,7 @@ def _softmax_weights(temperature: float, vocab_size: int) -> Callable[[Row], Row
 def _draw(weights: Row, uniform: float) -> int:
     """The index that `uniform`, in [0, 1), falls on when the weights are laid end to end."""
     # First the block, then the place in it: summing 49,000 weights one after the other is what would cost time.
-    blocks = np.add.reduceat(weights, np.arange(0, len(weights), _BLOCK), dtype=np.float64).cumsum()
+    blocks = np.add.reduceat(weights, np.arange(0, len(weights), _BLOCK)).cumsum(dtype=np.float64)
     point = uniform * float(blocks[-1])
     block = _locate(blocks, point)
     start = block * _BLOCK
