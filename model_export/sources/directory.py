@@ -25,7 +25,7 @@ class Directory:
     form = "a checkpoint directory (config.json, *.safetensors, tokenizer.json)"
 
     def accepts(self, source: str) -> bool:
-        return Path(source).is_dir()
+        return source != "" and Path(source).is_dir()
 
     def load(self, source: str, progress: Progress) -> Checkpoint:
         directory = Path(source).resolve()
