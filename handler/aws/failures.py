@@ -44,12 +44,18 @@ class Response:
 def fault_of(error: BaseException) -> Fault:
     """Class name, message (of our own exceptions only) and `file:line function` of the innermost frames, in order."""
     name = type(error).__name__
+    message = error.message if isinstance(error, EndpointError) else f"{name}; its text is withheld, see the stack"
+    return Fault(type=name, message=message, stack=_stack(error))
+
+
+def startup_fault_of(error: BaseException) -> Fault:
+    """The same with every message told: before the first request there is no prompt that it could quote."""
+    return Fault(type=type(error).__name__, message=str(error), stack=_stack(error))
+
+
+def _stack(error: BaseException) -> tuple[str, ...]:
     frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
-    return Fault(
-        type=name,
-        message=error.message if isinstance(error, EndpointError) else f"{name}; its text is withheld, see the stack",
-        stack=tuple(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames),
-    )
+    return tuple(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
 
 
 def error_response(error: EndpointError) -> Response:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 
 from handler.aws.asgi import ASGIApp, State
-from handler.aws.failures import fault_of
+from handler.aws.failures import startup_fault_of
 from handler.aws.invocation import InvocationRunner, trace
 from handler.aws.lifespan import Lifespan
 from handler.aws.runtime_client import Invocation, RuntimeApiError, RuntimeClient
@@ -66,7 +66,7 @@ async def _initialise(
             state = await lifespan.startup()
         except Exception as error:
             with suppress(OSError, RuntimeApiError):
-                await client.init_error(fault_of(error))
+                await client.init_error(startup_fault_of(error))
             raise SystemExit(1) from error
         if init_type == INIT_TYPE:
             await await_restore(client, on_restore)

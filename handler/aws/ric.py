@@ -5,6 +5,7 @@ own when serving begins, and its wait for the next invocation is moved to a thre
 """
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,7 @@ def _run(handle: Any, runtime_api: str, on_restore: Sequence[RestoreHook]) -> No
     module = ModuleType(MODULE)
     setattr(module, FUNCTION, handle)
     sys.modules[MODULE] = module
+    logging.getLogger().handlers.clear()  # awslambdaric adds its own, in the function's log format
     client = StoppableClient(LambdaRuntimeClient(runtime_api))
     signal.signal(signal.SIGTERM, client.stop)
     bootstrap.run(f"{MODULE}.{FUNCTION}", client)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from handler.aws.connection import Answer, Connection
-from handler.aws.failures import Fault, fault_of
+from handler.aws.failures import Fault, startup_fault_of
 
 RUNTIME = "/2018-06-01/runtime"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
@@ -171,5 +171,5 @@ def report_init_error(runtime_api: str, error: Exception) -> None:
 async def _report_init_error(runtime_api: str, error: Exception) -> None:
     client = RuntimeClient(runtime_api)
     with suppress(OSError, RuntimeApiError):
-        await client.init_error(fault_of(error))
+        await client.init_error(startup_fault_of(error))
     await client.close()

@@ -7,7 +7,7 @@ renewed by the hooks: callables that run in order after the restore.
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from handler.aws.failures import fault_of
+from handler.aws.failures import startup_fault_of
 from handler.aws.runtime_client import RuntimeClient
 
 INIT_TYPE = "snap-start"
@@ -22,5 +22,5 @@ async def await_restore(client: RuntimeClient, hooks: Sequence[RestoreHook]) -> 
         for hook in hooks:
             hook()
     except Exception as error:
-        await client.restore_error(fault_of(error))
+        await client.restore_error(startup_fault_of(error))
         raise

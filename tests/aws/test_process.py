@@ -27,6 +27,7 @@ async def runtime(mode: str, api: FakeRuntimeApi, **environ: str) -> AsyncIterat
         cwd=ROOT,
         env={**os.environ, "AWS_LAMBDA_RUNTIME_API": api.address, "PYTHONWARNINGS": "error", **environ},
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         yield process
@@ -49,9 +50,10 @@ async def test_sigterm_ends_a_waiting_process_with_0_after_its_lifespan(mode: st
         while await api.polled.get() < 2:
             pass
         process.send_signal(signal.SIGTERM)
-        printed, _ = await process.communicate()
+        printed, logged = await process.communicate()
         assert post.path == "/invocation/id-1/response"
         assert (printed.splitlines()[-1], process.returncode) == (b"shut down", 0)
+        assert (logged + printed).count(b'"event": "invocation"') == 1
 
 
 @both_modes
@@ -79,7 +81,8 @@ async def test_an_answer_that_does_not_end_in_time_after_sigterm_is_broken_off_w
 async def test_an_app_that_cannot_start_is_an_init_error_and_exit_1(mode: str) -> None:
     async with FakeRuntimeApi() as api, runtime(mode, api, TINY_APP_FAILS="1") as process:
         post = await api.post()
-        assert (post.path, json.loads(post.body)["errorType"]) == ("/init/error", "LookupError")
+        error = json.loads(post.body)
+        assert (post.path, error["errorType"], error["errorMessage"]) == ("/init/error", "LookupError", "no model")
         assert (await process.wait(), api.polls) == (1, 0)
 
 
