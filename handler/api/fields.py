@@ -179,7 +179,7 @@ IGNORE_EOS: Field[bool] = Field(
     standing="effective",
     reader=Boolean(),
     default=False,
-    doc="Goes on after the model's end token.",
+    doc="End tokens are never chosen: the answer goes on to its bound.",
 )
 MIN_TOKENS: Field[int] = Field(
     name="min_tokens",

@@ -70,7 +70,7 @@ def chat_router(
                 answer = await fold_answer(events, envelope, record, logprobs=logprobs)
             if answer is None:
                 return Response(status_code=499)  # nginx's number; nobody will read it
-            if record.first_token is None and _is_over(deadline):
+            if record.completion_tokens == 0 and _is_over(deadline):
                 raise _too_late()
             return Response(_utf8(answer), media_type="application/json", headers=headers)
 

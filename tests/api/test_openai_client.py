@@ -1,0 +1,99 @@
+"""The official OpenAI client over a real socket: what it reads is what was meant."""
+
+import pytest
+from openai import (
+    APIError,
+    AsyncOpenAI,
+    AuthenticationError,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+)
+
+from handler.api.app import ApiConfig
+from tests.api.conftest import Serve
+from tests.fakes import ScriptedDecoder
+
+HI = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+def client_of(url: str, key: str = "k") -> AsyncOpenAI:
+    return AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+
+
+async def test_a_plain_answer(serve: Serve) -> None:
+    async with client_of(serve(ScriptedDecoder("Paris."))) as client:
+        answer = await client.chat.completions.create(model="fake-model", messages=HI, temperature=0)
+    assert answer.choices[0].message.content == "Paris."
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert (answer.usage.completion_tokens, answer.usage.total_tokens) == (7, answer.usage.prompt_tokens + 7)
+    assert answer.id.startswith("chatcmpl-")
+
+
+async def test_a_stream_arrives_token_by_token(serve: Serve) -> None:
+    """The model waits for nothing but the clock; a stream that came all at once would come after its last step."""
+    decoder = ScriptedDecoder("Paris.", step_seconds=0.05)
+    async with client_of(serve(decoder)) as client:
+        stream = await client.chat.completions.create(
+            model="fake-model", messages=HI, temperature=0, stream=True, stream_options={"include_usage": True}
+        )
+        steps_seen, chunks = [], []
+        async for chunk in stream:
+            chunks.append(chunk)
+            steps_seen.append(decoder.forward_calls)
+    assert [chunk.choices[0].delta.content for chunk in chunks[:-1]] == ["", *"Paris.", None]
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 7
+    # The first chunk is there before the prompt has been run, and the others while later tokens are still to come.
+    assert steps_seen[0] <= 1
+    assert steps_seen[1] < 7
+    assert steps_seen == sorted(steps_seen)
+
+
+async def test_log_probabilities(serve: Serve) -> None:
+    async with client_of(serve(ScriptedDecoder("é"))) as client:
+        answer = await client.chat.completions.create(
+            model="fake-model", messages=HI, temperature=0, logprobs=True, top_logprobs=3
+        )
+    content = answer.choices[0].logprobs.content
+    assert bytes(byte for token in content for byte in token.bytes).decode() == "é"
+    assert [len(token.top_logprobs) for token in content] == [3] * len(content)
+
+
+async def test_models(serve: Serve) -> None:
+    async with client_of(serve()) as client:
+        assert [model.id async for model in client.models.list()] == ["fake-model"]
+        assert (await client.models.retrieve("fake-model")).owned_by == "lambda-llm"
+        with pytest.raises(NotFoundError):
+            await client.models.retrieve("gpt-4o")
+
+
+async def test_failures_are_the_clients_own_exceptions(serve: Serve) -> None:
+    url = serve(ScriptedDecoder("Hello.", fail_at=2), ApiConfig(api_keys=("k",)))
+    async with client_of(url) as client:
+        with pytest.raises(BadRequestError) as caught:
+            await client.chat.completions.create(model="fake-model", messages=HI, n=2)
+        assert (caught.value.param, caught.value.code) == ("n", "unsupported_value")
+        with pytest.raises(InternalServerError):
+            await client.chat.completions.create(model="fake-model", messages=HI, temperature=0)
+        stream = await client.chat.completions.create(model="fake-model", messages=HI, temperature=0, stream=True)
+        with pytest.raises(APIError, match="The server had an error"):
+            [chunk async for chunk in stream]
+    async with client_of(url, "wrong") as client:
+        with pytest.raises(AuthenticationError):
+            await client.models.list()
+
+
+async def test_a_busy_server_is_tried_again(serve: Serve) -> None:
+    url = serve(ScriptedDecoder("x" * 300, step_seconds=0.002), ApiConfig(max_concurrency=1))
+    async with client_of(url) as client:
+        stream = await client.chat.completions.create(model="fake-model", messages=HI, temperature=0, stream=True)
+        with pytest.raises(RateLimitError):
+            await client.chat.completions.create(model="fake-model", messages=HI, max_tokens=1)
+        patient = client.with_options(max_retries=5)
+        answer = await patient.chat.completions.create(model="fake-model", messages=HI, max_tokens=1, temperature=0)
+        assert answer.choices[0].message.content == "x"
+        await stream.close()
