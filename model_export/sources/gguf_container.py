@@ -65,7 +65,7 @@ class GgufContainer:
             raise ExportError(f"{path} cannot be read ({error.strerror}): give the path of a .gguf file") from None
         try:
             self.metadata, self.tensors = self._parse()
-        except (struct.error, UnicodeDecodeError, ValueError, MemoryError, KeyError) as error:
+        except (ValueError, KeyError) as error:
             raise ExportError(f"{path} is damaged ({error}): download it again") from None
         end = max((tensor.offset + tensor.size for tensor in self.tensors.values()), default=0)
         if end > len(self._data):
@@ -105,15 +105,14 @@ class GgufContainer:
 
 
 class _Cursor:
-    """Reads little-endian values from `position` on; struct.error or ValueError where the data end."""
+    """Reads little-endian values from `position` on; ValueError or KeyError where they make no sense."""
 
     def __init__(self, data: mmap.mmap, position: int) -> None:
         self._data = data
         self.position = position
 
     def scalar(self, code: str) -> Any:
-        (value,) = struct.unpack_from("<" + code, self._data, self.position)
-        self.position += struct.calcsize("<" + code)
+        (value,) = struct.unpack("<" + code, self._take(struct.calcsize("<" + code)))
         return value
 
     def string(self) -> str:

@@ -68,11 +68,11 @@ def test_a_qwen_file_keeps_its_rows_in_order(
 
 
 def test_llama_3_frequencies_become_their_rope_scaling(tmp_path: Path) -> None:
-    # head_dim 8, theta 1e8: wavelengths of 6, 628, 62832, … positions. Those below 8192 / 4 are kept, those above 8192
-    # are divided by the scale.
-    factors = np.array([1, 1, 8, 8], np.float32)
+    # head_dim 16, theta 1e16: wavelengths of 6, 628, 62832, … positions. Those below 8192 / 4 are kept, those above
+    # 8192 are divided by the scale.
+    factors = np.array([1, 1, 8, 8, 8, 8, 8, 8], np.float32)
     tensors = tiny.llama_gguf_tensors(tiny.weights()) | {"rope_freqs.weight": factors}
-    path = tiny.write_gguf(tmp_path / "llama3.gguf", tensors, extra={"llama.rope.freq_base": 1e8})
+    path = tiny.write_gguf(tmp_path / "llama3.gguf", tensors, extra={"llama.rope.freq_base": 1e16})
     assert load_checkpoint(str(path), Stopwatch()).config["rope_scaling"] == {
         "rope_type": "llama3",
         "factor": 8.0,
@@ -83,7 +83,7 @@ def test_llama_3_frequencies_become_their_rope_scaling(tmp_path: Path) -> None:
 
 
 def test_frequencies_that_no_known_scaling_gives_are_refused(tmp_path: Path) -> None:
-    tensors = tiny.llama_gguf_tensors(tiny.weights()) | {"rope_freqs.weight": np.array([1, 2, 3, 8], np.float32)}
+    tensors = tiny.llama_gguf_tensors(tiny.weights()) | {"rope_freqs.weight": np.arange(1, 9, dtype=np.float32)}
     path = tiny.write_gguf(tmp_path / "odd.gguf", tensors)
     with pytest.raises(ExportError, match="unusual rotary frequencies: export from the original checkpoint"):
         load_checkpoint(str(path), Stopwatch())
@@ -102,7 +102,7 @@ def test_linear_scaling_is_kept(tmp_path: Path) -> None:
         ({"architecture": "mamba"}, "GGUF architecture 'mamba' is not supported, known are llama, qwen2, qwen3"),
         ({"pre": "tekken"}, "names the pre-tokenizer 'tekken', known are gpt-2, smollm"),
         ({"extra": {"llama.expert_count": 8}}, "mixture of experts, which is not supported"),
-        ({"extra": {"llama.rope.dimension_count": 4}}, "rotates only a part of each head"),
+        ({"extra": {"llama.rope.dimension_count": 8}}, "rotates only a part of each head"),
         ({"extra": {"llama.rope.scaling.type": "longrope"}}, "scales its rotary embedding by 'longrope'"),
     ],
     ids=["architecture", "pre-tokenizer", "experts", "partial rope", "rope scaling"],

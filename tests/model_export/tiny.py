@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers.pre_tokenizers import ByteLevel
 
-HIDDEN, HEADS, KV_HEADS, INNER, LAYERS, WINDOW = 32, 4, 2, 64, 2, 128
+HIDDEN, HEADS, KV_HEADS, INNER, LAYERS, WINDOW = 64, 4, 2, 96, 2, 128
 HEAD_DIM = HIDDEN // HEADS
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
