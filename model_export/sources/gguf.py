@@ -20,7 +20,7 @@ from model_export.sources.gguf_architectures import (
     hugging_face_config,
     undo_interleaved_rope,
 )
-from model_export.sources.gguf_container import GgufContainer
+from model_export.sources.gguf_container import GgufContainer, damage_reported
 from model_export.sources.gguf_tokenizer import special_tokens, tokenizer_json
 
 SUFFIX = ".gguf"
@@ -48,6 +48,11 @@ class GgufFile:
 
 def gguf_checkpoint(container: GgufContainer, *, name: str, source: Source, license_: str | None = None) -> Checkpoint:
     """The checkpoint that a GGUF file holds. Raises ExportError for what cannot be converted exactly."""
+    with damage_reported(container.path):
+        return _checkpoint(container, name, source, license_)
+
+
+def _checkpoint(container: GgufContainer, name: str, source: Source, license_: str | None) -> Checkpoint:
     metadata = container.metadata
     architecture = metadata.get("general.architecture")
     row = ARCHITECTURES.get(str(architecture))
@@ -115,11 +120,12 @@ class _GgufTensors:
         return self._container.tensors[self._gguf_name(name)].shape
 
     def load(self, name: str) -> NDArray[np.float32]:
-        values = self._container.load(self._gguf_name(name))
-        if not np.isfinite(values).all():
-            raise ExportError(f"the GGUF file is damaged: {name} holds values that are not finite: download it again")
         heads = self._reordered.get(name.rpartition("self_attn.")[2])
-        return values if heads is None else undo_interleaved_rope(values, heads)
+        with damage_reported(self._container.path):
+            values = self._container.load(self._gguf_name(name))
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} holds values that are not finite")
+            return values if heads is None else undo_interleaved_rope(values, heads)
 
     def _gguf_name(self, name: str) -> str:
         try:

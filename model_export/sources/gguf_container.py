@@ -8,7 +8,8 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 import math
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ class GgufTensor:
     size: int
 
 
+@contextmanager
+def damage_reported(path: Path) -> Iterator[None]:
+    """Turns what goes wrong in reading nonsense (a key that is missing, a number out of bounds) into ExportError."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+        raise ExportError(f"{path} is damaged ({' '.join(str(error).split())}): download it again") from None
+
+
 class GgufContainer:
     """An open GGUF file.
 
@@ -54,7 +64,7 @@ class GgufContainer:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         try:
             with path.open("rb") as file:
                 magic = file.read(len(MAGIC))
@@ -63,10 +73,8 @@ class GgufContainer:
                 self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise ExportError(f"{path} cannot be read ({error.strerror}): give the path of a .gguf file") from None
-        try:
+        with damage_reported(path):
             self.metadata, self.tensors = self._parse()
-        except (ValueError, KeyError) as error:
-            raise ExportError(f"{path} is damaged ({error}): download it again") from None
         end = max((tensor.offset + tensor.size for tensor in self.tensors.values()), default=0)
         if end > len(self._data):
             raise ExportError(
@@ -85,7 +93,7 @@ class GgufContainer:
             values = dequantize(raw.reshape(quant_shape_to_byte_shape(tensor.shape, tensor.type)), tensor.type)
         except NotImplementedError:
             raise ExportError(
-                f"{self._path} holds {tensor.type.name} weights, which cannot be read: take a Q8_0 or F16 file"
+                f"{self.path} holds {tensor.type.name} weights, which cannot be read: take a Q8_0 or F16 file"
             ) from None
         return np.asarray(values, dtype=np.float32).reshape(tensor.shape)
 
@@ -93,7 +101,7 @@ class GgufContainer:
         cursor = _Cursor(self._data, len(MAGIC))
         version: int = cursor.scalar("I")
         if version not in _VERSIONS:
-            raise ExportError(f"{self._path} has GGUF version {version}, supported are 2 and 3: convert it again")
+            raise ExportError(f"{self.path} has GGUF version {version}, supported are 2 and 3: convert it again")
         tensor_count, key_count = cursor.scalar("Q"), cursor.scalar("Q")
         metadata = {cursor.string(): cursor.value(cursor.scalar("I")) for _ in range(key_count)}
         infos = [cursor.tensor_info() for _ in range(tensor_count)]

@@ -132,5 +132,20 @@ def test_weights_that_are_not_numbers_are_damage(tmp_path: Path) -> None:
     tensors = tiny.llama_gguf_tensors(tiny.weights())
     tensors["output_norm.weight"][3] = np.nan
     checkpoint = load_checkpoint(str(tiny.write_gguf(tmp_path / "nan.gguf", tensors)), Stopwatch())
-    with pytest.raises(ExportError, match=r"damaged: model\.norm\.weight holds values that are not finite"):
+    with pytest.raises(ExportError, match=r"damaged \(model\.norm\.weight holds values that are not finite\)"):
         checkpoint.tensors.load("model.norm.weight")
+
+
+def test_damage_anywhere_in_the_header_is_one_line(tmp_path: Path) -> None:
+    whole = tiny.write_gguf(tmp_path / "tiny.gguf", tiny.llama_gguf_tensors(tiny.weights())).read_bytes()
+    damaged, refused = tmp_path / "damaged.gguf", 0
+    for position in range(4, 9000, 37):
+        damaged.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        try:
+            checkpoint = load_checkpoint(str(damaged), Stopwatch())
+            for name in checkpoint.tensors:
+                checkpoint.tensors.load(name)
+        except ExportError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 100  # the rest hits texts, which may be any
