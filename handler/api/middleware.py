@@ -11,6 +11,7 @@ import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +21,7 @@ from handler.errors import InvalidRequest
 
 LOGGER = logging.getLogger("handler.api")
 
+MAX_PATH_LOGGED = 200  # characters
 EXPOSED_HEADERS = ("x-request-id", "openai-processing-ms", "x-should-retry", "retry-after", "x-dropped-fields")
 
 
@@ -33,7 +35,8 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = RequestRecord(request_id=f"req_{uuid.uuid4().hex}", method=scope["method"], path=scope["path"])
+        path = scope["path"][:MAX_PATH_LOGGED]
+        record = RequestRecord(request_id=f"req_{uuid.uuid4().hex}", method=scope["method"], path=path)
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -69,6 +72,8 @@ class FaultBarrier:
 
         try:
             await self._app(scope, receive, send_noted)
+        except ClientDisconnect:  # left before its request was read: there is nobody to answer
+            RequestRecord.of(scope).disconnected = True
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise

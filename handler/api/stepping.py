@@ -163,7 +163,9 @@ class Stream(Generic[T]):
         except Exception as error:  # whatever it is, it belongs to the consumer
             return self._end(error)
         self._ahead += 1
-        return _post(self._loop, self._items.put_nowait, item) or self._close()
+        if not _post(self._loop, self._items.put_nowait, item):
+            self.cancelled = True
+        return True
 
     def must_wait(self) -> bool:
         return self._ahead - self._taken >= LOOKAHEAD and not self.cancelled
@@ -172,11 +174,10 @@ class Stream(Generic[T]):
         _post(self._loop, self._items.put_nowait, _End(error))
         return False
 
-    def _close(self) -> bool:
+    def _close(self) -> None:
         close = getattr(self._iterator, "close", None)
         if close is not None:
             close()
-        return False
 
 
 def _post(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], argument: object) -> bool:

@@ -196,12 +196,13 @@ class Caller:
         self._leaves_by = leaves_by
         self._left = asyncio.Event()
         self._asked = False
+        self.body_is_whole = True
         self.sent: list[Message] = []
 
     async def receive(self) -> Message:
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
+            return {"type": "http.request", "body": self._body, "more_body": not self.body_is_whole}
         if self._leaves_by == "send":
             await asyncio.Event().wait()
         if self._patience:
@@ -261,6 +262,23 @@ async def test_clients_that_leave_over_a_socket_free_their_places(serve: Serve) 
             await client.post(CHAT, json=HI, timeout=0.2)
         assert await is_free(client)
     assert decoder.forward_calls < len(ENDLESS) / 10
+
+
+async def test_a_client_that_leaves_before_its_body_is_whole_gets_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    caller = Caller({}, patience=0, leaves_by="message")
+    caller.body_is_whole = False
+    with caplog.at_level(logging.INFO):
+        await caller.call(make_app())
+    assert caller.sent == []
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("handler")]
+    assert json.loads(line)["disconnected"] is True
+
+
+async def test_a_body_over_the_limit_is_refused_while_it_is_being_sent(serve: Serve) -> None:
+    async with httpx.AsyncClient(base_url=serve(config=ApiConfig(max_body_bytes=1000))) as client:
+        response = await client.post(CHAT, content=b" " * 3_000_000)
+        assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+        assert (await client.post(CHAT, json=HI)).status_code == 200
 
 
 async def test_the_log_has_one_line_of_numbers_and_no_text(
