@@ -46,24 +46,16 @@ class Invocation:
         self.trace_id = trace_id
         self.outcome: Ended | Failed | Throttled | None = None
         self.answered = asyncio.Event()
-        self._left = asyncio.Event()
+        self.client_left = False
         self._sent = asyncio.Event()
         self._on_leave = on_leave
         self._parts: asyncio.Queue[Part] = asyncio.Queue()
 
-    @property
-    def client_left(self) -> bool:
-        """Nobody reads any more."""
-        return self._left.is_set()
-
-    async def abandoned(self) -> None:
-        """Returns when the client has left and the runtime's answer is to be broken off; never, when it is drained."""
-        await self._left.wait()
-        if self._on_leave == "drain":
-            await asyncio.Event().wait()
-
     async def write(self, part: Prelude | bytes) -> None:
-        """Hand a part over and wait until it is on its way to the client. Raises ClientLeftError."""
+        """Hand a part over and wait until it is on its way to the client.
+
+        Raises ClientLeftError. A client that left after the last byte of the body is no reason to: nothing was lost.
+        """
         if not self.client_left and self.outcome is None:
             self._sent.clear()
             self._parts.put_nowait(part)
@@ -88,5 +80,5 @@ class Invocation:
 
     def leave(self) -> None:
         """The client's side reads no more: release a writer that waits for it."""
-        self._left.set()
+        self.client_left = True
         self._sent.set()

@@ -132,19 +132,9 @@ class RuntimeApi:
         if headers.get("lambda-runtime-function-response-mode", "").lower() != "streaming":
             await self._buffered(connection, invocation)
             return
-        content_type = headers.get("content-type", "application/octet-stream")
-        streamed = asyncio.create_task(self._streamed(connection, invocation, content_type))
-        abandoned = asyncio.create_task(invocation.abandoned())
         try:
-            await asyncio.wait({streamed, abandoned}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            abandoned.cancel()
-            if not streamed.done():
-                streamed.cancel()
-            await asyncio.gather(abandoned, streamed, return_exceptions=True)
-        try:
-            streamed.result()
-        except (ClientLeftError, asyncio.CancelledError):
+            await self._streamed(connection, invocation, headers.get("content-type", "application/octet-stream"))
+        except ClientLeftError:
             invocation.end(Ended())
             return  # The answer to the POST never comes and its connection closes: the runtime's next write fails.
         except PreludeError as error:

@@ -27,7 +27,9 @@ def test_every_source_has_every_case() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_mangum_recognises_it(path: Path) -> None:
+async def test_mangum_recognises_it(path: Path) -> None:
+    """Async because Mangum's constructor leaves an event loop behind where it finds none."""
+
     async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
     handler = Mangum(app, lifespan="off").infer(read(path), SimpleNamespace())

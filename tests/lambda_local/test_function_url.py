@@ -392,3 +392,17 @@ async def test_the_connection_of_an_old_client_is_closed_after_the_answer(open_u
         assert json.loads(body)["event"]["rawPath"] == "/"
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_client_that_leaves_after_the_last_byte_breaks_nothing(open_url: Open, stage: Stage) -> None:
+    """The OpenAI client does: it closes at `[DONE]`, often before the stream's end has arrived."""
+    steps = script(("prelude", PRELUDE), ("write", "[DONE]"), "hold", "end", "hold")
+    async with open_url() as (url, client):
+        async with client.stream("POST", "/", headers=steps) as response:
+            assert await anext(response.aiter_raw()) == b"[DONE]"
+            await stage.reached()
+        stage.release()
+        await stage.reached()  # `end` was acknowledged, or the runtime would have died of it.
+        stage.release()
+        await url.settled()
+        assert [report.status for report in url.reports] == ["success"]
