@@ -26,6 +26,7 @@ TEXT = Path(__file__).parent / "data" / "evaluation.txt"
 QUESTION = "What is the capital of France?"
 ANSWER_TOKENS = 24
 
+_REFERENCE = "fp32"
 _WINDOW = 512  # tokens: the text is scored in independent windows of at most this length
 _STEP = 128  # rows of logits at a time: 25 MB for a vocabulary of 49,152
 
@@ -51,11 +52,11 @@ def verify(
     artefact = load_decoder(directory, manifest, threads=0)
     token_ids = tokenizer.encode(TEXT.read_text() if text is None else text, special=False)
     windows = _windows(token_ids, min(_WINDOW, manifest.context_window))
-    if recipe.linears == "full":
+    if recipe.name == _REFERENCE:
         score = _compare(artefact, artefact, windows, progress)
     else:
         with tempfile.TemporaryDirectory(prefix="reference-") as scratch:
-            graph = build(checkpoint, get_recipe("fp32"), Path(scratch), progress)
+            graph = build(checkpoint, get_recipe(_REFERENCE), Path(scratch), progress)
             reference = load_decoder(Path(scratch), manifest.model_copy(update={"graph": graph}), threads=0)
             score = _compare(reference, artefact, windows, progress)
     with progress.phase("greedy chat", total=ANSWER_TOKENS, unit="token") as step:

@@ -29,7 +29,8 @@ def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Pro
         GraphWriter(directory / FILE_NAME) as graph,
     ):
         _declare(graph, config)
-        layers = Layers(graph, config, checkpoint.tensors, linear.of(recipe))
+        formats = (linear.of(recipe, kind) for kind in (recipe.qkv, recipe.linears))
+        layers = Layers(graph, config, checkpoint.tensors, *formats)
         table = checkpoint.tensors.load("model.embed_tokens.weight")
         stream = Stream(vocabulary.embed(graph, manifest.INPUT_IDS, table, recipe.vocabulary))
         for layer in range(config.layers):

@@ -30,6 +30,7 @@ class Layers:
     graph: GraphWriter
     config: DecoderConfig
     tensors: TensorStore
+    qkv: LinearFormat
     linear: LinearFormat
 
     def norm(self, stream: Stream, name: str) -> tuple[str, str]:
@@ -55,7 +56,7 @@ class Layers:
             np.concatenate([part.weight for part in parts]),
             np.concatenate([part.bias for part in parts if part.bias is not None]) if row.qkv_bias else None,
         )
-        (qkv,) = self.linear(self.graph, x, [packed])
+        (qkv,) = self.qkv(self.graph, x, [packed])
         inputs = [
             qkv,
             "",  # key and value are in the packed tensor

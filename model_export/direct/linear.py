@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model_export.direct import quantize
 from model_export.direct.graph import CONTRIB, GraphWriter
-from model_export.recipes import Blocks, Recipe
+from model_export.recipes import Blocks, Format, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,11 @@ def store_blocks(graph: GraphWriter, matrix: Matrix, layout: Blocks) -> list[str
     return names
 
 
-def of(recipe: Recipe) -> LinearFormat:
-    """The format of the layers' matrices."""
-    if recipe.linears == "blocks" and recipe.blocks is not None:
+def of(recipe: Recipe, kind: Format) -> LinearFormat:
+    """The callable for one of the recipe's formats."""
+    if kind == "blocks" and recipe.blocks is not None:
         return BlockFormat(recipe.blocks)
-    return _WHOLE[recipe.linears]
+    return _WHOLE[kind]
 
 
 _WHOLE: Mapping[str, LinearFormat] = {"full": full, "rows": rows}
