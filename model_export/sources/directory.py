@@ -10,7 +10,7 @@ from model_export.checkpoint import Checkpoint
 from model_export.end_tokens import end_token_ids
 from model_export.errors import ExportError
 from model_export.progress import Progress
-from model_export.sources.files import read_json, read_optional_json
+from model_export.sources.files import damage_reported, read_json, read_optional_json
 from model_export.sources.safetensors import INDEX, SINGLE, SafetensorsStore
 from model_export.sources.tokenizer_files import read_tokenizer_files
 
@@ -37,6 +37,11 @@ class Directory:
 
 def directory_checkpoint(directory: Path, *, name: str, source: Source) -> Checkpoint:
     """The checkpoint in `directory`. Raises ExportError for what is missing, damaged or of an unsupported format."""
+    with damage_reported(directory):
+        return _checkpoint(directory, name, source)
+
+
+def _checkpoint(directory: Path, name: str, source: Source) -> Checkpoint:
     if not (directory / _CONFIG).exists():
         raise ExportError(f"{directory} has no {_CONFIG}: give a checkpoint directory as save_pretrained writes it")
     config = read_json(directory / _CONFIG)

@@ -1,6 +1,8 @@
 """Small readers that the sources share. Every failure is one line that says what to do."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +33,12 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_optional_json(path: Path) -> dict[str, Any]:
     """The same, empty where there is no such file."""
     return read_json(path) if path.exists() else {}
+
+
+@contextmanager
+def damage_reported(path: Path) -> Iterator[None]:
+    """Turns what goes wrong in reading nonsense (a key that is missing, a number out of bounds) into ExportError."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+        raise ExportError(f"{path} is damaged ({' '.join(str(error).split())}): download it again") from None

@@ -13,6 +13,7 @@ from model_export.checkpoint import Checkpoint
 from model_export.end_tokens import end_token_ids
 from model_export.errors import ExportError
 from model_export.progress import Progress
+from model_export.sources.files import damage_reported
 from model_export.sources.gguf_architectures import (
     ARCHITECTURES,
     ROPE_FACTORS,
@@ -20,7 +21,7 @@ from model_export.sources.gguf_architectures import (
     hugging_face_config,
     undo_interleaved_rope,
 )
-from model_export.sources.gguf_container import GgufContainer, damage_reported
+from model_export.sources.gguf_container import GgufContainer
 from model_export.sources.gguf_tokenizer import special_tokens, tokenizer_json
 
 SUFFIX = ".gguf"

@@ -8,8 +8,7 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 import math
 import mmap
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from gguf.quants import dequantize, quant_shape_to_byte_shape
 from numpy.typing import NDArray
 
 from model_export.errors import ExportError
+from model_export.sources.files import damage_reported
 
 MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -46,15 +46,6 @@ class GgufTensor:
     type: GGMLQuantizationType
     offset: int
     size: int
-
-
-@contextmanager
-def damage_reported(path: Path) -> Iterator[None]:
-    """Turns what goes wrong in reading nonsense (a key that is missing, a number out of bounds) into ExportError."""
-    try:
-        yield
-    except (LookupError, ValueError, TypeError, ArithmeticError) as error:
-        raise ExportError(f"{path} is damaged ({' '.join(str(error).split())}): download it again") from None
 
 
 class GgufContainer:

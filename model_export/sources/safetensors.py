@@ -125,7 +125,7 @@ class _Shard:
             )
         item_size, convert = reader
         size = entry.end - entry.begin
-        if size != math.prod(entry.shape) * item_size:
+        if entry.begin < 0 or size != math.prod(entry.shape) * item_size:
             raise ExportError(f"shard {self.path} is damaged: a tensor's size and shape differ: download it again")
         raw = np.frombuffer(self._data, dtype=np.uint8, count=size, offset=self._start + entry.begin)
         return convert(raw).reshape(entry.shape)

@@ -138,7 +138,8 @@ def test_weights_that_are_not_numbers_are_damage(tmp_path: Path) -> None:
 
 def test_damage_anywhere_in_the_header_is_one_line(tmp_path: Path) -> None:
     whole = tiny.write_gguf(tmp_path / "tiny.gguf", tiny.llama_gguf_tensors(tiny.weights())).read_bytes()
-    damaged, refused = tmp_path / "damaged.gguf", 0
+    damaged = tmp_path / "damaged.gguf"
+    messages = []
     for position in range(4, 9000, 37):
         damaged.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
         try:
@@ -146,6 +147,6 @@ def test_damage_anywhere_in_the_header_is_one_line(tmp_path: Path) -> None:
             for name in checkpoint.tensors:
                 checkpoint.tensors.load(name)
         except ExportError as error:
-            refused += 1
-            assert "\n" not in str(error)
-    assert refused > 100  # the rest hits texts, which may be any
+            messages.append(str(error))
+    assert not [message for message in messages if "\n" in message]
+    assert len(messages) > 100  # the rest hits texts, which may be any

@@ -216,3 +216,9 @@ def test_a_damaged_config_is_named(directory: Path, content: str) -> None:
     (directory / "config.json").write_text(content)
     with pytest.raises(ExportError, match=r"config\.json .*: download it again"):
         load(directory)
+
+
+def test_a_file_that_means_nothing_is_damage(directory: Path) -> None:
+    tiny.write_json(directory / "tokenizer.json", tiny.TOKENIZER | {"added_tokens": [{"id": 1}]})
+    with pytest.raises(ExportError, match=r"tiny-chat is damaged \('content'\): download it again"):
+        load(directory)
