@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from handler.engine.ports import Tokenizer
 from handler.errors import InvalidRequest
 
-# "Intended for process-internal uses" (The Unicode Standard, section 23.7): 32 in a row, and the end of each plane.
-_NONCHARACTERS = [
-    *map(chr, range(0xFDD0, 0xFDF0)),
-    *(chr(0x10000 * n + last) for n in range(1, 17) for last in (0xFFFE, 0xFFFF)),
-]
+# "Intended for process-internal uses" (The Unicode Standard, section 23.7).
+_NONCHARACTERS = [*map(chr, range(0xFDD0, 0xFDF0)), "\ufffe", "\uffff"]
+
+
+def _escaped(character: str) -> str:
+    """How Python's repr and ASCII JSON write a noncharacter: what a template makes of it when it prints a list."""
+    return f"\\u{ord(character):04x}"
 
 
 def map_text(value: object, change: Callable[[str], str]) -> object:
@@ -35,7 +37,7 @@ def unused_characters(value: object, count: int) -> list[str]:
     unused = dict.fromkeys(_NONCHARACTERS)
 
     def strike_out(text: str) -> str:
-        for character in [character for character in unused if character in text]:
+        for character in [character for character in unused if character in text or _escaped(character) in text]:
             del unused[character]
         return text
 
@@ -68,6 +70,8 @@ class ControlTokens:
 
     def encode(self, prompt: str, stand_ins: Mapping[str, str]) -> list[int]:
         """Token ids of a rendered prompt. Without a stand-in in it: exactly `encode(prompt, special=True)`."""
+        for stand_in in stand_ins.values():
+            prompt = prompt.replace(_escaped(stand_in), stand_in)
         originals = {ord(stand_in): character for character, stand_in in stand_ins.items()}
         if not any(stand_in in prompt for stand_in in stand_ins.values()):
             return self._tokenizer.encode(prompt, special=True)

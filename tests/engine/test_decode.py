@@ -244,7 +244,7 @@ any_params = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_params, st.integers(1, 30))
 def test_the_size_of_prefill_chunks_changes_nothing(params: GenerationParams, chunk: int) -> None:
     def answer(prefill_chunk: int) -> list[Event]:
@@ -254,7 +254,7 @@ def test_the_size_of_prefill_chunks_changes_nothing(params: GenerationParams, ch
     assert answer(chunk) == answer(len(PROMPT))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(any_params)
 def test_streamed_and_folded_are_one(params: GenerationParams) -> None:
     """The oracle runs the decoder token by token with nothing held back, then decodes and cuts the whole at once."""
@@ -280,7 +280,7 @@ def test_streamed_and_folded_are_one(params: GenerationParams) -> None:
         assert (finished(events).reason, finished(events).stop_sequence) == ("stop", stop)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(any_params)
 def test_listed_tokens_join_to_the_text_and_do_not_change_it(params: GenerationParams) -> None:
     with_logprobs = run(replace(params, top_logprobs=2), tokenizer=PieceTokenizer())
