@@ -150,7 +150,7 @@ async def test_a_failure_in_mid_stream_is_one_error_event_and_no_done(make_clien
 
 
 async def test_a_deadline_in_mid_answer_ends_it_as_length() -> None:
-    async with limited_client(ScriptedDecoder(ENDLESS, context_window=200_000, step_seconds=0.002), 0.2) as client:
+    async with limited_client(ScriptedDecoder(ENDLESS, context_window=200_000, step_seconds=0.002), 0.5) as client:
         choice = (await client.post(CHAT, json=HI)).json()["choices"][0]
         streamed = chunks((await client.post(CHAT, json={**HI, "stream": True})).text)
     assert choice["finish_reason"] == "length"

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from handler.api.app import ApiConfig
+from handler.api.app import ApiConfig, create_app
 from tests.api.conftest import MakeClient
-from tests.fakes import ScriptedDecoder
+from tests.fakes import ScriptedDecoder, chat_service
 
 HI = {"model": "fake-model", "messages": [{"role": "user", "content": "hi"}]}
 JSON = {"content-type": "application/json"}
@@ -123,3 +123,12 @@ async def test_a_preflight_that_the_settings_refuse_has_the_same_shape(make_clie
     assert response.status_code == 400
     assert list(response.json()["error"]) == ["message", "type", "param", "code"]
     assert "access-control-allow-origin" not in response.headers
+
+
+async def test_an_operators_fault_is_not_told_to_the_caller() -> None:
+    transport = httpx.ASGITransport(create_app({"fake-model": chat_service(template="{% endless")}))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.post(CHAT, json=HI)
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal_error"
+    assert "Jinja" not in response.text

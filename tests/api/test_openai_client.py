@@ -1,5 +1,9 @@
 """The official OpenAI client over a real socket: what it reads is what was meant."""
 
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import pytest
 from openai import (
     APIError,
@@ -32,25 +36,35 @@ async def test_a_plain_answer(serve: Serve) -> None:
     assert answer.id.startswith("chatcmpl-")
 
 
-async def test_a_stream_arrives_token_by_token(serve: Serve) -> None:
-    """The model waits for nothing but the clock; a stream that came all at once would come after its last step."""
-    decoder = ScriptedDecoder("Paris.", step_seconds=0.05)
+@dataclass
+class GatedDecoder(ScriptedDecoder):
+    """Computes a step only once it is allowed to."""
+
+    allowed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def row(self, step: int) -> Mapping[int, float]:
+        assert self.allowed.acquire(timeout=30)
+        return super().row(step)
+
+
+async def test_each_token_arrives_before_the_next_is_computed(serve: Serve) -> None:
+    decoder = GatedDecoder("Paris.")
     async with client_of(serve(decoder)) as client:
         stream = await client.chat.completions.create(
             model="fake-model", messages=HI, temperature=0, stream=True, stream_options={"include_usage": True}
         )
-        steps_seen, chunks = [], []
-        async for chunk in stream:
-            chunks.append(chunk)
-            steps_seen.append(decoder.forward_calls)
-    assert [chunk.choices[0].delta.content for chunk in chunks[:-1]] == ["", *"Paris.", None]
-    assert chunks[-2].choices[0].finish_reason == "stop"
-    assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens == 7
-    # The first chunk is there before the prompt has been run, and the others while later tokens are still to come.
-    assert steps_seen[0] <= 1
-    assert steps_seen[1] < 7
-    assert steps_seen == sorted(steps_seen)
+        # The first chunk is there before the prompt has been run.
+        contents = [(await anext(stream)).choices[0].delta.content]
+        for _ in "Paris.":
+            decoder.allowed.release()
+            contents.append((await anext(stream)).choices[0].delta.content)
+        decoder.allowed.release()
+        finish, usage = [chunk async for chunk in stream]
+    assert contents == ["", *"Paris."]
+    assert (finish.choices[0].finish_reason, finish.choices[0].delta.content) == ("stop", None)
+    assert usage.choices == []
+    assert usage.usage is not None
+    assert usage.usage.completion_tokens == 7
 
 
 async def test_log_probabilities(serve: Serve) -> None:
