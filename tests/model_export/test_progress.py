@@ -43,6 +43,16 @@ def test_a_short_phase_is_not_shown_and_one_of_unknown_length_is_named() -> None
     assert stream.getvalue() == "read …\n"
 
 
+def test_a_long_phase_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 4.9, 5.0, 9.9, 10.0, 12.34])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    with Lines(stream).phase("build", total=4, unit="layer") as step:
+        for _ in range(4):
+            step(1)
+    assert stream.getvalue() == "build: 2 of 4 layers\nbuild: 4 of 4 layers\nbuild: done in 12.3 s\n"
+
+
 def test_bars_are_for_terminals() -> None:
     assert type(console_progress(Terminal())) is Bars
     assert type(console_progress(io.StringIO())) is Lines

