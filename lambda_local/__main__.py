@@ -5,9 +5,25 @@ import asyncio
 import signal
 import sys
 
-from lambda_local.cors import read_cors
+from lambda_local.cors import Cors, read_cors
 from lambda_local.function import Function
 from lambda_local.function_url import FunctionUrl
+
+
+def variable(text: str) -> tuple[str, str]:
+    """`K=V`, for argparse."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected K=V")
+    return name, value
+
+
+def cors(text: str) -> Cors:
+    """JSON or a file that holds it, for argparse."""
+    try:
+        return read_cors(text)
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument(
         "--auth", choices=["NONE", "AWS_IAM"], default="NONE", help="AWS_IAM checks that a signature is there"
     )
-    cli.add_argument("--cors", type=read_cors, metavar="FILE|JSON", help="as AWS::Lambda::Url writes it")
+    cli.add_argument("--cors", type=cors, metavar="FILE|JSON", help="as AWS::Lambda::Url writes it")
     cli.add_argument("--concurrency", type=int, default=1, metavar="N", help="runtime processes at most (1)")
     cli.add_argument("--queue", type=float, metavar="SECONDS", help="wait for a free one before 429 (the time-out)")
     cli.add_argument(
@@ -29,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
         help="when a client leaves: break the runtime's write, or let it write on",
     )
     cli.add_argument("--snapstart", action="store_true", help="ask the runtime to restore after init")
-    cli.add_argument("--env", action="append", default=[], metavar="K=V", help="for the function; repeatable")
+    cli.add_argument(
+        "--env", action="append", default=[], type=variable, metavar="K=V", help="for the function; repeatable"
+    )
     cli.add_argument("command", nargs="*", metavar="COMMAND", help="after --: the runtime (python -m handler)")
     return cli
 
@@ -40,7 +58,7 @@ def function_from(options: argparse.Namespace) -> Function:
         command=options.command or [sys.executable, "-m", "handler"],
         timeout=options.timeout,
         memory_mb=options.memory,
-        env=dict(pair.split("=", 1) for pair in options.env),
+        env=dict(options.env),
         snapstart=options.snapstart,
         on_leave=options.on_leave,
     )
@@ -66,10 +84,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 def main() -> int:
     """Exit status: 0 when interrupted, 1 where it cannot listen."""
-    cli = parser()
-    options = cli.parse_args()
-    if wrong := [pair for pair in options.env if "=" not in pair]:
-        cli.error(f"--env {wrong[0]}: expected K=V")
+    options = parser().parse_args()
     try:
         asyncio.run(serve(options))
     except OSError as error:

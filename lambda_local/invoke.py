@@ -9,9 +9,10 @@ import argparse
 import base64
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from lambda_local.prelude import PreludeError, PreludeParser, prelude_from
+from lambda_local.prelude import Prelude, PreludeError, PreludeParser, prelude_from
 from lambda_local.rie import RieError, invoke, running_rie
 
 # The runtime starts with the first invoke, and may take its 10 s twice; only then does the function's time begin.
@@ -30,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
 
 def render(answer: bytes) -> tuple[int, str]:
     """An HTTP status and a text for people, from what the emulator returned. Status 0: the function failed."""
+    if not answer:
+        return 0, "no answer: the runtime did not start or died, and its log above says why"
     try:
         fields = json.loads(answer)
     except ValueError:
@@ -42,29 +45,25 @@ def render(answer: bytes) -> tuple[int, str]:
         return 0, f"not an HTTP answer: {error}\n{json.dumps(fields, indent=2, ensure_ascii=False)}"
     body = str(fields.get("body") or "")
     raw = base64.b64decode(body) if fields.get("isBase64Encoded") else body.encode()
-    headers = prelude.headers or {
-        name.lower(): ",".join(values) for name, values in (fields.get("multiValueHeaders") or {}).items()
-    }
-    return prelude.status, _lines(prelude.status, headers, prelude.cookies, raw)
+    if not prelude.headers:  # A REST API's, or a load balancer's with multi-value headers.
+        values = (fields.get("multiValueHeaders") or {}).items()
+        prelude = replace(prelude, headers={name.lower(): ",".join(value) for name, value in values})
+    return prelude.status, _http(prelude, raw)
 
 
 def _render_stream(answer: bytes) -> tuple[int, str]:
     parser = PreludeParser()
     try:
         body = parser.decode(answer)
-        parser.flush()
+        prelude = parser.flush()
     except PreludeError:
         return 0, answer.decode(errors="replace")  # A time-out, which the emulator reports as text.
-    prelude = parser.prelude
-    if prelude is None:
-        return 0, answer.decode(errors="replace")
-    return prelude.status, _lines(prelude.status, prelude.headers, prelude.cookies, body)
+    return prelude.status, _http(prelude, body)
 
 
-def _lines(status: int, headers: object, cookies: tuple[str, ...], body: bytes) -> str:
-    pairs = headers.items() if isinstance(headers, dict) else ()
-    head = [f"HTTP {status}", *(f"{name}: {value}" for name, value in pairs)]
-    head += [f"set-cookie: {cookie}" for cookie in cookies]
+def _http(prelude: Prelude, body: bytes) -> str:
+    head = [f"HTTP {prelude.status}", *(f"{name}: {value}" for name, value in prelude.headers.items())]
+    head += [f"set-cookie: {cookie}" for cookie in prelude.cookies]
     return "\n".join([*head, "", _pretty(body)])
 
 

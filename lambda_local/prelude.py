@@ -79,7 +79,8 @@ class PreludeParser:
         self._head.clear()
         return body
 
-    def flush(self) -> None:
-        """End of the stream. Raises PreludeError where the prelude never ended."""
+    def flush(self) -> Prelude:
+        """End of the stream: its prelude. Raises PreludeError where that never ended."""
         if self.prelude is None:
             raise PreludeError("the stream ended before the prelude's eight NUL bytes")
+        return self.prelude

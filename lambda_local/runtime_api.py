@@ -163,9 +163,9 @@ class RuntimeApi:
                 case h11.EndOfMessage(headers=trailers):
                     failure = _failure_from_trailers(dict(text_headers(list(trailers))))
                     if failure is None:
-                        parser.flush()
-                        if parser.prelude is not None and not announced:
-                            await invocation.write(parser.prelude)
+                        prelude = parser.flush()
+                        if not announced:
+                            await invocation.write(prelude)
                     invocation.end(failure or Ended())
                     return
                 case _:

@@ -122,7 +122,7 @@ def initialise(behaviour: str) -> None:
 def main() -> None:
     initialise(os.environ.get("INIT", ""))
     restored = None
-    if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start":
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         connection = connect()
         connection.request("GET", f"{ROOT}/restore/next")
         restored = connection.getresponse().status

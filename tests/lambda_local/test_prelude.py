@@ -18,8 +18,7 @@ STREAM = json.dumps(HEAD).encode() + b"\0" * 8 + BODY
 def parse(chunks: list[bytes]) -> tuple[Prelude | None, bytes]:
     parser = PreludeParser()
     body = b"".join(parser.decode(chunk) for chunk in chunks)
-    parser.flush()
-    return parser.prelude, body
+    return parser.flush(), body
 
 
 @pytest.mark.parametrize("cut", range(len(STREAM) + 1))
