@@ -26,8 +26,18 @@ class PromptBuilder:
     def _control(self) -> ControlTokens:
         return ControlTokens(self._tokenizer)
 
+    def warm(self) -> None:
+        """Compiles what is compiled once. Raises ArtifactError if the template is not Jinja."""
+        _ = self._abilities, self._control
+
     def build(self, conversation: Conversation, options: TemplateOptions) -> list[int]:
         """Token ids of the prompt. Raises InvalidRequest for what the template or the options do not allow."""
+        try:
+            return self._build(conversation, options)
+        except RecursionError:
+            raise InvalidRequest("The messages hold JSON that is nested too deeply.", param="messages") from None
+
+    def _build(self, conversation: Conversation, options: TemplateOptions) -> list[int]:
         _check(conversation, options)
         turns = [template_message(turn) for turn in fold(conversation.messages, self._abilities)]
         kwargs = dict(options.template_kwargs)
@@ -72,7 +82,8 @@ def template_message(turn: Message) -> dict[str, object]:
 def _arguments(call: ToolCall) -> object:
     try:
         arguments = json.loads(call.arguments)
-    except ValueError:
+        json.dumps(arguments, ensure_ascii=False).encode()  # an escape may stand for half a surrogate pair
+    except (ValueError, RecursionError):
         return call.arguments
     return arguments if isinstance(arguments, dict) else call.arguments
 

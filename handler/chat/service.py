@@ -64,6 +64,11 @@ class ChatService:
         self.model = model
         self._prompts = None if model.chat_template is None else PromptBuilder(model.chat_template, model.tokenizer)
 
+    def warm(self) -> None:
+        """Compiles the template now, so that the first chat need not. Raises ArtifactError if it is not Jinja."""
+        if self._prompts is not None:
+            self._prompts.warm()
+
     def prepare(
         self, conversation: Conversation, params: GenerationParams, options: TemplateOptions | None = None
     ) -> PreparedChat:

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 
 from handler.chat.conversation import Conversation, Message, TemplateOptions, ToolCall
@@ -80,6 +82,14 @@ def test_a_template_that_drops_the_final_message_cannot_continue_it() -> None:
         prompt_of("{{ messages[0].content }}", question, answer, options=CONTINUE)
 
 
+@pytest.mark.parametrize("depth", [400, 5000])
+def test_arguments_nested_to_any_depth_are_no_fault_of_ours(depth: int) -> None:
+    call = ToolCall(id="1", name="f", arguments='{"x": ' + "[" * depth + "]" * depth + "}")
+    messages = [Message(role="user", content="q"), Message(role="assistant", tool_calls=(call,))]
+    with contextlib.suppress(InvalidRequest):  # how deep is too deep differs between versions of Python
+        assert prompt_of(templates.MODERN, *messages).count("[") == depth
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
@@ -109,6 +119,17 @@ def test_a_template_that_drops_the_final_message_cannot_continue_it() -> None:
                 "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{x"}}],
             },
             id="arguments that are no JSON",
+        ),
+        pytest.param(
+            Message(role="assistant", tool_calls=(ToolCall(id="1", name="f", arguments=r'{"x": "\ud800"}'),)),
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [
+                    {"id": "1", "type": "function", "function": {"name": "f", "arguments": r'{"x": "\ud800"}'}}
+                ],
+            },
+            id="arguments with half a character",
         ),
     ],
 )

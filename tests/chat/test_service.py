@@ -4,7 +4,7 @@ from handler.chat.conversation import Conversation, Message
 from handler.chat.service import ChatService
 from handler.engine.events import Delta, Finished, Prefilling, Usage
 from handler.engine.params import GenerationParams
-from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
+from handler.errors import ArtifactError, ContextLengthExceeded, InvalidRequest, UnsupportedValue
 from tests.fakes import VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service
 
 HI = Conversation(messages=(Message(role="user", content="Hi"),))
@@ -74,6 +74,13 @@ def test_a_token_id_outside_the_vocabulary_is_refused(params: GenerationParams, 
     with pytest.raises(InvalidRequest, match=r"ids run from 0 to 258\.$") as error:
         chat_service().prepare(HI, params)
     assert error.value.param == field
+
+
+def test_warming_up_finds_a_broken_template_before_the_first_chat() -> None:
+    chat_service().warm()
+    chat_service(template=None).warm()
+    with pytest.raises(ArtifactError, match="not valid Jinja"):
+        chat_service(template="{% if %}").warm()
 
 
 def test_one_preparation_can_be_answered_more_than_once() -> None:
