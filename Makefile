@@ -21,7 +21,7 @@ ARTIFACT := artifacts/$(subst /,--,$(patsubst %/,%,$(patsubst ./%,%,$(MODEL))))-
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke export test check format lock tools clean
+.PHONY: help serve lambda invoke export test check format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, temp
 format: $(VENV)/.dev ## sort imports and format
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+docs: $(VENV)/.serve ## the README's generated tables
+	@$(PY) -m docs.tables
 
 lock: ## resolve the requirements anew (needs uv)
 	@requirements/lock.sh

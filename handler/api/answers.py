@@ -6,7 +6,7 @@ from handler.api.chunks import Chunks, Envelope, completion, dumps
 from handler.api.error_responses import error_object, internal_fault
 from handler.api.middleware import log_fault
 from handler.api.record import RequestRecord
-from handler.api.sse import DONE, event
+from handler.api.sse import DONE, StreamFailed, event
 from handler.api.values import JsonObject
 from handler.engine.events import Delta, Event, Finished, SampledToken
 from handler.errors import ConfigurationError, EndpointError
@@ -15,7 +15,8 @@ from handler.errors import ConfigurationError, EndpointError
 async def stream_answer(
     events: AsyncIterator[Event], envelope: Envelope, record: RequestRecord, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
-    """Server-sent events. The first comes before the prompt is run; a failure is the last one, without `[DONE]`."""
+    """Server-sent events. The first comes before the prompt is run; a failure is the last one, without `[DONE]`, and
+    then raised as StreamFailed."""
     chunks = Chunks(envelope, include_usage=include_usage)
     try:
         yield event(chunks.first())
@@ -34,6 +35,7 @@ async def stream_answer(
         record.error = type(error).__qualname__
         log_fault(error, record)
         yield event(dumps(error_object(told(error))))
+        raise StreamFailed from error
     finally:
         record.disconnected = record.finish_reason is None and record.error is None
 

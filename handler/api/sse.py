@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from handler.scope import ERROR_TRAILERS
+
 DONE = b"data: [DONE]\n\n"
 
 # A proxy that buffers would turn the stream into one late block.
@@ -35,8 +37,14 @@ async def watching(receive: Receive, on_disconnect: Callable[[], None]) -> Async
         await asyncio.gather(task, return_exceptions=True)
 
 
+class StreamFailed(Exception):
+    """The events broke off. The client knows: the last event said so."""
+
+
 class EventStream(Response):
     """Sends each event as soon as it is there, and stops where nobody listens any more.
+
+    After a StreamFailed the body just ends, unless the server has announced that it tells its own side of a failure.
 
     There are two ways to learn of that, by server: a `http.disconnect` message, or a `send` that raises OSError.
     `closing` is left in the end, however that comes.
@@ -60,13 +68,16 @@ class EventStream(Response):
         self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope
         with self._closing:
             async with aclosing(self._events), watching(receive, self._on_disconnect):
                 try:
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                    async for item in self._events:
-                        await send({"type": "http.response.body", "body": item, "more_body": True})
+                    try:
+                        async for item in self._events:
+                            await send({"type": "http.response.body", "body": item, "more_body": True})
+                    except StreamFailed:
+                        if ERROR_TRAILERS in scope.get("extensions", {}):
+                            raise
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                 except OSError:
                     self._on_disconnect()

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from handler import scope
 from handler.aws.asgi import State
 
 
@@ -20,4 +21,4 @@ class LambdaContext:
 
 def request_state(state: State, *, remaining_ms: float, margin_ms: int) -> State:
     """A request's own copy of the lifespan state, with `deadline`: when, on `time.monotonic()`, an answer must end."""
-    return {**state, "deadline": time.monotonic() + (remaining_ms - margin_ms) / 1000}
+    return {**state, scope.DEADLINE: time.monotonic() + (remaining_ms - margin_ms) / 1000}

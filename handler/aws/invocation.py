@@ -16,6 +16,7 @@ from handler.aws.failures import Fault, IncompleteResponse, error_response, faul
 from handler.aws.record import InvocationRecord
 from handler.aws.runtime_client import Invocation, RuntimeApiError, RuntimeClient
 from handler.errors import InvalidRequest
+from handler.scope import ERROR_TRAILERS
 
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 
@@ -67,6 +68,7 @@ class InvocationRunner:
         request.scope["state"] = request_state(
             self._state, remaining_ms=context.get_remaining_time_in_millis(), margin_ms=self._margin_ms
         )
+        request.scope.setdefault("extensions", {})[ERROR_TRAILERS] = {}
         return request
 
 

@@ -52,10 +52,10 @@ async def first_tokens(
 ) -> openai.AsyncStream[openai.types.chat.ChatCompletionChunk]:
     """A long stream of which `count` chunks have been read."""
     body = {name: value for name, value in LONG.items() if name != "ignore_eos"}
-    stream = await client.chat.completions.create(**body, extra_body={"ignore_eos": True})  # type: ignore[call-overload]
+    stream = await client.chat.completions.create(**body, extra_body={"ignore_eos": True})
     for _ in range(count):
         await anext(stream)
-    return stream  # type: ignore[no-any-return]
+    return stream
 
 
 async def test_a_killed_runtime_breaks_the_stream(open_url: Open) -> None:

@@ -56,8 +56,8 @@ def test_the_stream_says_what_the_plain_answer_says(client: openai.OpenAI) -> No
     def ask(seed: int) -> tuple[str, str]:
         arguments = {"model": MODEL, "seed": seed, "temperature": 0.9, "max_completion_tokens": 24}
         messages = [{"role": "user", "content": "Name three colours — and one emoji."}]
-        plain = client.chat.completions.create(messages=messages, **arguments)  # type: ignore[call-overload]
-        streamed = client.chat.completions.create(messages=messages, stream=True, **arguments)  # type: ignore[call-overload]
+        plain = client.chat.completions.create(messages=messages, **arguments)
+        streamed = client.chat.completions.create(messages=messages, stream=True, **arguments)
         text = "".join(chunk.choices[0].delta.content or "" for chunk in streamed)
         return plain.choices[0].message.content, text
 

@@ -20,6 +20,7 @@ from handler.api.sse import EventStream, watching
 from handler.api.stepping import EngineThread
 from handler.api.values import JsonObject
 from handler.errors import DeadlineExceeded
+from handler.scope import DEADLINE
 
 MAX_DROPPED_SHOWN = 32  # paths in x-dropped-fields; clients refuse very long headers
 
@@ -85,7 +86,7 @@ async def _json(request: Request, max_bytes: int) -> JsonObject:
 def _deadline(scope: Scope) -> float | None:
     """When the answer has to end, in monotonic seconds: the server's word, under `scope["state"]["deadline"]`."""
     state: Mapping[str, object] = scope.get("state") or {}
-    value = state.get("deadline")
+    value = state.get(DEADLINE)
     return float(value) if isinstance(value, int | float) else None
 
 

@@ -1,0 +1,77 @@
+"""Writes the README's generated tables in place, from what they describe: `python -m docs.tables` (`make docs`)."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS
+from handler.settings import PREFIX, Settings
+from model_export.recipes import DEFAULT, RECIPES
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def fields() -> str:
+    """The request fields, effective ones first."""
+    standing = ("effective", "inert", "rejected")
+    rows = sorted((*FIELDS, *STREAM_OPTION_FIELDS), key=lambda row: standing.index(row.standing))
+    return table(
+        ("field", "class", "takes", ""), ((f"`{row.path}`", row.standing, row.reader.summary, row.doc) for row in rows)
+    )
+
+
+def settings() -> str:
+    """The environment variables that the server reads."""
+    rows = (
+        (f"`{PREFIX}{name.upper()}`", _default(field.default), field.description or "")
+        for name, field in Settings.model_fields.items()
+    )
+    return table(("variable", "default", ""), rows)
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(str(part) for part in value)
+    elif isinstance(value, bool):
+        value = str(value).lower()
+    return f"`{value}`" if value != "" else ""
+
+
+def recipes() -> str:
+    """The recipes and what verification demands of them."""
+    return table(
+        ("recipe", "", "perplexity at most", "mean KL at most"),
+        (
+            (
+                f"`{row.name}`" + (" (default)" if row.name == DEFAULT else ""),
+                row.description,
+                f"{row.bounds.perplexity_ratio:g} × fp32",
+                f"{row.bounds.mean_kl:g}",
+            )
+            for row in RECIPES.values()
+        ),
+    )
+
+
+TABLES: Mapping[str, Callable[[], str]] = {"fields": fields, "settings": settings, "recipes": recipes}
+
+
+def rendered(text: str) -> str:
+    """The README with every table between its markers made anew. Raises KeyError for a marker without a table."""
+
+    def replace(match: re.Match[str]) -> str:
+        return f"<!-- {match[1]} -->\n\n{TABLES[match[1]]()}\n\n<!-- /{match[1]} -->"
+
+    return re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", replace, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    README.write_text(rendered(README.read_text()))
+    sys.exit(0)

@@ -1,0 +1,8 @@
+"""What the server tells the application of a request, besides HTTP: names in the ASGI scope that both sides know."""
+
+# In scope["state"]: float, the `time.monotonic()` seconds at which the answer has to end. Absent: no limit.
+DEADLINE = "deadline"
+
+# In scope["extensions"]: the server passes an exception after the first byte on to the client's side as error trailers.
+# Where it is announced, a stream that has told its failure raises; elsewhere it just ends.
+ERROR_TRAILERS = "lambda.error_trailers"
