@@ -1,0 +1,72 @@
+"""fp32 direct = fp32 optimum = torch on the real model, token for token; quantized artefacts keep their bounds."""
+
+import numpy as np
+import pytest
+
+from handler.chat.template import ChatTemplate
+from handler.manifest import ModelManifest
+from handler.tokenizer import HFTokenizer
+from model_export.checkpoint import Checkpoint
+from model_export.progress import Stopwatch
+from model_export.recipes import RECIPES
+from model_export.verify import verify
+from tests.oracles.artefacts import FromCache, Model, artefact
+
+pytestmark = pytest.mark.timeout(900)
+
+QUESTIONS = [
+    "What is the capital of France?",
+    "Write a haiku about the sea.",
+    "Explain photosynthesis to a child in two sentences.",
+    "def fibonacci(n):",
+    "Übersetze ins Deutsche: The cat sleeps on the sofa. 🐈",
+    "List the first ten prime numbers, separated by commas.",
+]
+TOKENS = 32
+
+
+def prompt(checkpoint: Checkpoint, question: str) -> list[int]:
+    assert checkpoint.chat_template is not None
+    template = ChatTemplate(checkpoint.chat_template, checkpoint.special_tokens)
+    text = template.render([{"role": "user", "content": question}], add_generation_prompt=True)
+    return HFTokenizer.from_json(checkpoint.tokenizer_json).encode(text, special=True)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_fp32_says_what_torch_says_token_for_token(
+    fp32: Model, reference: Model, checkpoint: Checkpoint, question: str
+) -> None:
+    ids = prompt(checkpoint, question)
+    expected = reference.greedy(ids, TOKENS)
+    assert fp32.greedy(ids, TOKENS) == expected
+    whole = [*ids, *expected]
+    np.testing.assert_allclose(fp32.logits(whole), reference.logits(whole), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("exporter", "recipe"),
+    [("direct", "int8"), ("direct", "int4"), ("optimum", "int8"), ("optimum", "int4")],
+    ids=str,
+)
+def test_a_quantized_artefact_keeps_its_recipes_bounds(
+    checkpoint: Checkpoint, exporter: str, recipe: str, record_property: pytest.RecordProperty
+) -> None:
+    """`verify` raises where they are broken; the reference is the other exporter's fp32 graph, or its own."""
+    directory = artefact(checkpoint, exporter, RECIPES[recipe])
+    quality = verify(
+        checkpoint=checkpoint,
+        manifest=ModelManifest.read(directory),
+        directory=directory,
+        recipe=RECIPES[recipe],
+        build=FromCache(artefact(checkpoint, "direct", RECIPES["fp32"])),
+        progress=Stopwatch(),
+    )
+    record_property("quality", quality.model_dump_json())
+    bounds = RECIPES[recipe].bounds
+    assert quality.perplexity <= quality.reference_perplexity * bounds.perplexity_ratio
+    assert quality.mean_kl <= bounds.mean_kl
+
+
+def test_the_default_recipe_is_within_three_percent_of_fp32() -> None:
+    bounds = RECIPES["int8"].bounds
+    assert (bounds.perplexity_ratio, bounds.mean_kl) == (1.03, 0.03)
