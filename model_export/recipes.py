@@ -69,7 +69,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             name="int8",
             description="8-bit weights and activations: the default, fast at prompts and answers",
-            # These lose most by one scale per output: in blocks they save a third of the KL and cost a sixth of the work.
+            # In blocks these save a third of the KL and cost a sixth of the work.
             qkv="blocks",
             linears="rows",
             blocks=Blocks(bits=8),

@@ -36,12 +36,12 @@ def full(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
 
 
 def rows(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
-    """8-bit weights, one scale per column, and activations quantized on the way.
+    """8-bit weights, one scale per output, and 8-bit activations, one scale per position.
 
-    The weights are unsigned: with signed ones the kernel for CPUs without VNNI adds two products in 16 bits, which
-    saturate, and the error is large. The kernel takes one activation scale for all positions of a step: each row is
-    divided by its largest magnitude first and multiplied by it afterwards, so one loud position does not cost the
-    others their precision.
+    Each row of activations is divided by its largest magnitude, rounded to ±127 steps and multiplied back afterwards:
+    a loud position costs the others no precision, and a position's result does not depend on which others share its
+    step. The weights are unsigned: with signed ones the kernel for CPUs without VNNI adds two products in 16 bits,
+    which saturate, and the error is large.
     """
     name = matrices[0].name
     magnitude = graph.node("Abs", [x], f"{name}.magnitude")
@@ -50,17 +50,16 @@ def rows(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
     floor = graph.constant("rows.floor", np.array(1e-20, np.float32))  # a row of zeros must not divide by zero
     row_scale = graph.node("Max", [largest, floor], f"{name}.row_scale")
     normal = graph.node("Div", [x, row_scale], f"{name}.normal")
+    step = graph.constant("rows.step", np.array(1 / 127, np.float32))
     middle = graph.constant("rows.middle", np.array(quantize.MIDDLE, np.uint8))
+    integers = graph.node("QuantizeLinear", [normal, step, middle], f"{name}.integers")
     products = []
     for matrix in matrices:
         stored = quantize.columns(matrix.weight)
-        inputs = [
-            normal,
-            graph.constant(f"{matrix.name}.weight", stored.values),
-            graph.constant(f"{matrix.name}.scales", stored.scales),
-            middle,
-        ]
-        scaled = graph.node("DynamicQuantizeMatMul", inputs, f"{matrix.name}.scaled", domain=CONTRIB)
+        weight = graph.constant(f"{matrix.name}.weight", stored.values)
+        scales = graph.constant(f"{matrix.name}.scales", stored.scales)
+        inputs = [integers, weight, step, scales, middle, middle]
+        scaled = graph.node("MatMulIntegerToFloat", inputs, f"{matrix.name}.scaled", domain=CONTRIB)
         product = graph.node("Mul", [scaled, row_scale], f"{matrix.name}.product")
         products.append(_biased(graph, matrix, product))
     return products
