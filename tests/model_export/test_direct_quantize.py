@@ -1,0 +1,61 @@
+"""Quantizers: what they store stands for the weights, to half a step."""
+
+import numpy as np
+import pytest
+
+from model_export.direct import quantize
+from model_export.errors import ExportError
+from model_export.recipes import Blocks
+
+
+def test_columns_by_hand() -> None:
+    stored = quantize.columns(np.array([[1.0, -2.54, 0.5], [0.0, 0.0, 0.0]], np.float32))
+    np.testing.assert_allclose(stored.scales, [0.02, 1])
+    np.testing.assert_array_equal(stored.values.T, [[178, 1, 153], [128, 128, 128]])
+
+
+def test_four_bits_by_hand() -> None:
+    weight = np.zeros((1, 32), np.float32)
+    weight[0, :4] = [-1, 0, 1, 6.5]
+    stored = quantize.blocks(weight, Blocks(bits=4))
+    np.testing.assert_allclose(stored.scales, [[0.5]])
+    assert stored.zero_points is not None
+    np.testing.assert_array_equal(stored.zero_points, [[2]])
+    # −1 → 0, 0 → 2, 1 → 4, 6.5 → 15; the first of each pair in the lower nibble, and twos for the zeros.
+    np.testing.assert_array_equal(stored.values, [[[0x20, 0xF4, *[0x22] * 14]]])
+
+
+@pytest.mark.parametrize("block_size", [16, 32, 64])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_blocks_stand_for_the_weights_to_half_a_step(bits: int, block_size: int) -> None:
+    weight = np.random.default_rng(0).normal(size=(6, 192)).astype(np.float32)
+    weight[2, :64] = 0
+    weight[3] = np.abs(weight[3]) + 5  # all on one side of zero
+    stored = quantize.blocks(weight, Blocks(bits=8 if bits == 8 else 4, block_size=block_size))
+    error = np.abs(_dequantized(stored, bits) - weight).reshape(6, -1, block_size)
+    # With four bits the zero point is rounded too, so an end of the range may lie half a step further out.
+    assert (error <= stored.scales[..., None] * (0.501 if bits == 8 else 1.001)).all()
+    assert (error.reshape(6, -1)[2, :64] == 0).all()
+
+
+def test_an_odd_number_of_zero_points_fills_whole_bytes() -> None:
+    stored = quantize.blocks(np.ones((5, 96), np.float32), Blocks(bits=4))
+    assert stored.zero_points is not None
+    assert (stored.values.shape, stored.scales.shape, stored.zero_points.shape) == ((5, 3, 16), (5, 3), (5, 2))
+
+
+def test_inputs_must_divide_into_blocks() -> None:
+    with pytest.raises(ExportError, match="40 inputs does not divide into blocks of 32"):
+        quantize.blocks(np.ones((2, 40), np.float32), Blocks(bits=8))
+
+
+def _dequantized(stored: quantize.Blocked, bits: int) -> np.ndarray:
+    if bits == 8:
+        return ((stored.values.astype(np.float32) - 128) * stored.scales[..., None]).reshape(len(stored.scales), -1)
+    assert stored.zero_points is not None
+    values, zeros = (
+        np.stack([packed & 15, packed >> 4], axis=-1).reshape(*packed.shape[:-1], -1).astype(np.float32)
+        for packed in (stored.values, stored.zero_points)
+    )
+    centred = values - zeros[:, : stored.scales.shape[1], None]
+    return (centred * stored.scales[..., None]).reshape(len(stored.scales), -1)
