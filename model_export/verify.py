@@ -53,7 +53,7 @@ def verify(
     token_ids = tokenizer.encode(TEXT.read_text() if text is None else text, special=False)
     windows = _windows(token_ids, min(_WINDOW, manifest.context_window))
     if recipe.name == _REFERENCE:
-        score = _compare(artefact, artefact, windows, progress)
+        score = _compare(None, artefact, windows, progress)
     else:
         with tempfile.TemporaryDirectory(prefix="reference-") as scratch:
             graph = build(checkpoint, get_recipe(_REFERENCE), Path(scratch), progress)
@@ -98,15 +98,19 @@ class _Score:
         )
 
 
-def _compare(reference: Decoder, artefact: Decoder, windows: Sequence[Sequence[int]], progress: Progress) -> _Score:
+def _compare(
+    reference: Decoder | None, artefact: Decoder, windows: Sequence[Sequence[int]], progress: Progress
+) -> _Score:
+    """Scores the windows; without a reference the artefact is its own."""
     score = _Score()
     with progress.phase("compare with fp32", total=sum(map(len, windows)), unit="token") as step:
         for window in windows:
-            expected, found = reference.open(), artefact.open()
+            found, expected = artefact.open(), None if reference is None else reference.open()
             for start in range(0, len(window) - 1, _STEP):
                 ids = window[start : start + _STEP]
-                targets = window[start + 1 : start + 1 + _STEP]
-                score.add(expected.forward(ids, len(ids)), found.forward(ids, len(ids)), targets)
+                logits = found.forward(ids, len(ids))
+                truth = logits if expected is None else expected.forward(ids, len(ids))
+                score.add(truth, logits, window[start + 1 : start + 1 + _STEP])
                 step(len(ids))
     return score
 
