@@ -17,7 +17,6 @@ _END_MARKERS = frozenset(
         "<|end_of_text|>",
         "<|eot_id|>",
         "<|eom_id|>",
-        "<|end|>",
         "<end_of_turn>",
         "<end_of_utterance>",
         "</s>",

@@ -28,7 +28,7 @@ def staging(output: Path) -> Iterator[Path]:
 
     Raises ExportError, before the block runs, if `output` holds something that is not an exported model.
     """
-    output = output.absolute()
+    output = output.resolve()  # of a link, the directory that it points to is replaced
     if output.exists() and not _replaceable(output):
         raise ExportError(f"{output} exists and is no exported model: give another directory, or remove it")
     try:
@@ -72,7 +72,7 @@ def describe(
         files = {path.relative_to(directory).as_posix(): describe_file(path, step) for path in paths}
     return ModelManifest(
         name=name or checkpoint.name,
-        created=int(environ.get("SOURCE_DATE_EPOCH") or time.time()),
+        created=_created(environ),
         source=checkpoint.source,
         license=checkpoint.license,
         architecture=checkpoint.config["architectures"][0],
@@ -89,6 +89,13 @@ def describe(
         generation_defaults=checkpoint.generation_defaults,
         files=files,
     )
+
+
+def _created(environ: Mapping[str, str]) -> int:
+    fixed = environ.get("SOURCE_DATE_EPOCH", "")
+    if fixed and not fixed.isdecimal():
+        raise ExportError(f"SOURCE_DATE_EPOCH is {fixed!r}: set it to Unix seconds, or unset it")
+    return int(fixed or time.time())
 
 
 def _replaceable(output: Path) -> bool:

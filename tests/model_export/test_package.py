@@ -52,6 +52,14 @@ def test_an_older_artefact_is_replaced_whole(tmp_path: Path) -> None:
     assert names(tmp_path) == ["model"]
 
 
+def test_a_link_goes_on_pointing_to_the_artefact(tmp_path: Path) -> None:
+    fill(tmp_path / "model", "old")
+    (tmp_path / "current").symlink_to("model")
+    fill(tmp_path / "current", "new")
+    assert (tmp_path / "current").is_symlink()
+    assert (tmp_path / "model" / "manifest.json").read_text() == "new"
+
+
 def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     fill(tmp_path / "model", "new")
@@ -135,3 +143,8 @@ def test_the_manifest_says_everything_that_serving_needs(tmp_path: Path) -> None
 
 def test_without_a_fixed_date_an_export_is_dated_now(tmp_path: Path) -> None:
     assert described(tmp_path, {}).created > 1700000000
+
+
+def test_a_fixed_date_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="SOURCE_DATE_EPOCH is 'today': set it to Unix seconds, or unset it"):
+        described(tmp_path, {"SOURCE_DATE_EPOCH": "today"})
