@@ -25,7 +25,7 @@ from model_export.sources.gguf_container import GgufContainer
 from model_export.sources.gguf_tokenizer import special_tokens, tokenizer_json
 
 SUFFIX = ".gguf"
-_QUANTIZATION = re.compile(r"[.-](I?Q\d\w*|[BF]?F?(16|32)|MXFP4)$", re.IGNORECASE)
+_QUANTIZATION = re.compile(r"[.-](I?Q\d\w*|B?F16|F32|MXFP4)$", re.IGNORECASE)
 
 
 class GgufFile:

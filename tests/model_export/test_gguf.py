@@ -33,6 +33,20 @@ def test_a_llama_file_gives_back_what_it_was_converted_from(tmp_path: Path) -> N
     assert (checkpoint.bos_token_id, checkpoint.end_token_ids) == (1, (2, 0))
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Qwen3-0.6B-Q4_K_M.gguf", "Qwen3-0.6B"),
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct"),
+        ("model-bf16.gguf", "model"),
+        ("phi-16.gguf", "phi-16"),
+    ],
+)
+def test_the_name_is_the_files_without_the_quantization(tmp_path: Path, file: str, name: str) -> None:
+    path = tiny.write_gguf(tmp_path / file, tiny.llama_gguf_tensors(tiny.weights()))
+    assert load_checkpoint(str(path), Stopwatch()).name == name
+
+
 def test_undoing_the_interleaving_is_the_inverse_of_doing_it() -> None:
     rows = np.arange(16, dtype=np.float32).reshape(8, 2)  # 2 heads of 4
     np.testing.assert_array_equal(tiny.interleave_rope(rows, 2)[:4, 0], [0, 4, 2, 6])
