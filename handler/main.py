@@ -79,7 +79,8 @@ def build_app(settings: Settings) -> "FastAPI":
 def load_chat_service(settings: Settings) -> "ChatService":
     """The chat service over the exported model in `settings.model`, every file of it checked against its hash.
 
-    Raises ArtifactError.
+    Weights, hashes and tokenizer are read side by side: most of it happens outside the interpreter's lock.
+    Raises ArtifactError; where files differ from the manifest, that is what it says.
     """
     from handler.artifact import verify_files
     from handler.chat.fingerprint import fingerprint
@@ -91,22 +92,28 @@ def load_chat_service(settings: Settings) -> "ChatService":
 
     directory = settings.model
     manifest = ModelManifest.read(directory)
-    verify_files(directory, manifest, full=True)
-    template = None
-    if manifest.chat_template_file is not None:
-        source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
-        template = ChatTemplate(source, manifest.special_tokens)
-    return ChatService(
-        ServedModel(
-            name=manifest.name,
-            created=manifest.created,
-            decoder=load_decoder(directory, manifest, threads=settings.threads),
-            tokenizer=HFTokenizer.from_file(directory / manifest.tokenizer_file),
-            chat_template=template,
-            end_token_ids=manifest.end_token_ids,
-            fingerprint=fingerprint(manifest, __version__),
+    with ThreadPoolExecutor(3, "load") as threads:
+        verified = threads.submit(verify_files, directory, manifest, full=True)
+        decoder = threads.submit(load_decoder, directory, manifest, threads=settings.threads)
+        tokenizer = threads.submit(HFTokenizer.from_file, directory / manifest.tokenizer_file)
+        verified.result()
+        template = None
+        if manifest.chat_template_file is not None:
+            source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
+            template = ChatTemplate(source, manifest.special_tokens)
+        service = ChatService(
+            ServedModel(
+                name=manifest.name,
+                created=manifest.created,
+                decoder=decoder.result(),
+                tokenizer=tokenizer.result(),
+                chat_template=template,
+                end_token_ids=manifest.end_token_ids,
+                fingerprint=fingerprint(manifest, __version__),
+            )
         )
-    )
+    service.warm()
+    return service
 
 
 def _configure_logging(settings: Settings) -> None:

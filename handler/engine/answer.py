@@ -20,8 +20,8 @@ class Answer:
         """The stop string that ended the answer."""
         return self._stops.matched
 
-    def add(self, data: bytes, sampled: SampledToken | None) -> Delta | None:
-        """One more token: its bytes and, where asked for, its log-probabilities. What became final, if anything did."""
+    def add(self, data: bytes, sampled: SampledToken | None) -> Delta:
+        """One more token: its bytes and, where asked for, its log-probabilities. What became final: perhaps nothing."""
         if sampled is not None:
             self._attribution.add(sampled)
         text = self._text.decode(data)
@@ -31,12 +31,12 @@ class Answer:
             text = self._stops.decode(text)
         return self._delta(text)
 
-    def finish(self) -> Delta | None:
-        """The answer is over: what was held back, if anything was."""
+    def finish(self) -> Delta:
+        """The answer is over: what was held back; perhaps nothing."""
         return self._delta(self._stops.decode(self._text.flush()) + self._stops.flush())
 
-    def _delta(self, text: str) -> Delta | None:
+    def _delta(self, text: str) -> Delta:
         tokens = self._attribution.release(text)
         if self.stop_sequence is not None:
             tokens += self._attribution.cut()
-        return Delta(text=text, tokens=tokens) if text or tokens else None
+        return Delta(text=text, tokens=tokens)

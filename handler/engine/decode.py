@@ -27,7 +27,8 @@ def generate(
 
     The answer ends with `stop` at an end token, one of `stop_token_ids` or a stop string, and with `length` at
     `max_tokens`, at the end of the window, or as soon as `should_stop()` is true, which is asked before each forward
-    call. A Delta follows each token whose text is final. Closing the iterator drops the KV session.
+    call. One Delta follows each token but the end token, with the text that has become final: a step is never longer
+    than one forward call. What is still held at the end is a last Delta. Closing the iterator drops the KV session.
     Raises ValueError for a prompt that is empty or leaves no room.
     """
     room = decoder.context_window - len(prompt_ids)
@@ -73,12 +74,11 @@ def generate(
         if token_id in ends:
             reason = "stop"
             break
-        if delta := answer.add(tokenizer.token_bytes(token_id), sampled(logits[-1], token_id)):
-            yield delta
+        yield answer.add(tokenizer.token_bytes(token_id), sampled(logits[-1], token_id))
         if answer.stop_sequence is not None or len(generated) == limit or should_stop():
             break
         logits = session.forward((token_id,))
 
-    if delta := answer.finish():
-        yield delta
+    if (rest := answer.finish()).text or rest.tokens:
+        yield rest
     yield finished(reason if answer.stop_sequence is None else "stop")

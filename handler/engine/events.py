@@ -34,8 +34,9 @@ class Prefilling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """Text that is final. `tokens` are the generated tokens that it consists of, empty unless log-probabilities
-    were asked for. May hold no text (a token whose UTF-8 is not complete yet yields no Delta at all)."""
+    """One more token, and the text that is final by it: none while a character is incomplete or a stop string may
+    begin. `tokens` are the generated tokens that the text consists of; empty where nobody asked for log-probabilities.
+    """
 
     text: str
     tokens: tuple[SampledToken, ...] = ()
