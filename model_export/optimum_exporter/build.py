@@ -13,7 +13,7 @@ from handler.manifest import Graph, TensorSpec
 from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
 from model_export.optimum_exporter.external_data import write_model
-from model_export.optimum_exporter.torch_model import INSTALL, load_model, quiet
+from model_export.optimum_exporter.torch_model import NEEDED, load_model, quiet
 from model_export.optimum_exporter.weights import store
 from model_export.progress import Progress
 from model_export.recipes import Recipe
@@ -54,8 +54,8 @@ def _trace(checkpoint: Checkpoint, path: Path, progress: Progress) -> None:
         with quiet():
             from optimum.exporters.onnx import export
             from optimum.exporters.tasks import TasksManager
-    except ImportError as error:
-        raise ExportError(f"{error.name} is not installed: {INSTALL}") from None
+    except ImportError:
+        raise ExportError(NEEDED) from None
     model_type = checkpoint.config.get("model_type")
     try:
         tasks: Collection[str] = TasksManager.get_supported_tasks_for_model_type(

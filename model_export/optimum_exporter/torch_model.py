@@ -13,7 +13,7 @@ from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
 from model_export.progress import Progress
 
-INSTALL = "pip install -r requirements/optimum.txt"
+NEEDED = "this exporter needs torch, transformers and optimum: pip install -r requirements/optimum.txt"
 
 
 def load_model(checkpoint: Checkpoint, progress: Progress) -> Any:
@@ -24,8 +24,8 @@ def load_model(checkpoint: Checkpoint, progress: Progress) -> Any:
     try:
         import torch
         import transformers
-    except ImportError as error:
-        raise ExportError(f"{error.name} is not installed: {INSTALL}") from None
+    except ImportError:
+        raise ExportError(NEEDED) from None
     with quiet():
         config = _config(transformers, checkpoint)
         model_class: Any = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]

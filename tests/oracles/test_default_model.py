@@ -1,5 +1,7 @@
 """fp32 direct = fp32 optimum = torch on the real model, token for token; quantized artefacts keep their bounds."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -49,7 +51,7 @@ def test_fp32_says_what_torch_says_token_for_token(
     ids=str,
 )
 def test_a_quantized_artefact_keeps_its_recipes_bounds(
-    checkpoint: Checkpoint, exporter: str, recipe: str, record_property: pytest.RecordProperty
+    checkpoint: Checkpoint, exporter: str, recipe: str, record_property: Callable[[str, object], None]
 ) -> None:
     """`verify` raises where they are broken; the reference is the other exporter's fp32 graph, or its own."""
     directory = artefact(checkpoint, exporter, RECIPES[recipe])
