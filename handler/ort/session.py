@@ -14,7 +14,9 @@ def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
     Raises ArtifactError naming the file if the graph or its weights are missing or damaged.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    # Threads spin between operators, as is the default: a decode step is hundreds of short ones, and a Lambda that
+    # answers has no better use for its CPUs. Flash attention stays on too: on AVX2 it costs and saves nothing.
+    options.intra_op_num_threads = threads or _cpus()
     # Exported graphs are in the form that runs. Optimising again would cost a third of the start-up and split the
     # tensor that embedding and head share.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -24,3 +26,8 @@ def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
     except Exception as error:  # onnxruntime's own classes have no other base in common
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{path} cannot be loaded ({reason}): export the model again") from None
+
+
+def _cpus() -> int:
+    """CPUs that this process may use; where the system cannot tell, those that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

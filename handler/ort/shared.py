@@ -17,7 +17,7 @@ from handler.engine.ports import KVSession
 from handler.manifest import ModelManifest
 
 _FIRST_CAPACITY = 256  # positions; SmolLM2-135M: 12 MB
-_PREFILL_CHUNK = 256  # tokens
+_PREFILL_CHUNK = 256  # tokens; half or twice as many are some per cent slower at 512 and at 2,000
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
