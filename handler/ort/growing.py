@@ -27,7 +27,9 @@ class GrowingKVDecoder:
         known = {INPUT_IDS, ATTENTION_MASK, POSITION_IDS, *self._past_axes}
         unknown = [spec.name for spec in manifest.graph.inputs if spec.name not in known]
         if unknown:
-            raise ArtifactError(f"The graph takes {', '.join(unknown)}, which this server does not know: export again")
+            raise ArtifactError(
+                f"The graph takes {', '.join(unknown)}, which this server does not know: export the model again"
+            )
 
     @property
     def vocab_size(self) -> int:
@@ -109,7 +111,9 @@ def _past_axis(spec: TensorSpec) -> int:
     """The one dimension, beside the batch, that has a name and not a size."""
     axes = [axis for axis, size in enumerate(spec.shape) if axis > 0 and isinstance(size, str)]
     if len(axes) != 1:
-        raise ArtifactError(f"{spec.name} has the shape {spec.shape}, of which not one dimension grows: export again")
+        raise ArtifactError(
+            f"{spec.name} has the shape {spec.shape}, of which not one dimension grows: export the model again"
+        )
     return axes[0]
 
 
