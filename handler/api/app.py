@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from handler.api.admission import Admission
+from handler.api.answering import Answering
 from handler.api.answers import told
 from handler.api.auth import Authentication, KeyRing
 from handler.api.chat_request import UnknownFields
@@ -58,8 +59,7 @@ def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = N
     app.include_router(
         chat_router(
             models=models,
-            engine=EngineThread(),
-            admission=Admission(config.max_concurrency),
+            answering=Answering(EngineThread(), Admission(config.max_concurrency)),
             max_body_bytes=config.max_body_bytes,
             max_output_tokens=config.max_output_tokens,
             unknown_fields=config.unknown_fields,

@@ -1,0 +1,142 @@
+"""What every endpoint that runs the model has in common: a place among the answers in flight, the engine's thread, the
+deadline, and a client that may leave. What is asked and how the answer looks is the endpoint's own."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, aclosing
+from functools import partial
+from typing import Protocol, TypeVar
+
+from fastapi import Request, Response
+from starlette.types import Scope
+
+from handler.api.admission import Admission
+from handler.api.answers import told
+from handler.api.chunks import dumps
+from handler.api.error_responses import error_object
+from handler.api.json_body import check_headers, parse_object, read_body
+from handler.api.middleware import log_fault
+from handler.api.record import RequestRecord
+from handler.api.sse import EventStream, StreamFailed, event, watching
+from handler.api.stepping import EngineThread, Stream
+from handler.api.values import JsonObject
+from handler.errors import DeadlineExceeded
+from handler.scope import DEADLINE
+
+MAX_DROPPED_SHOWN = 32  # paths in x-dropped-fields; clients refuse very long headers
+
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
+
+class Prepared(Protocol[E_co]):
+    """A request that will be answered: nothing that is left to do can be the caller's fault."""
+
+    @property
+    def prompt_tokens(self) -> int: ...
+
+    def events(self, should_stop: Callable[[], bool], /) -> Generator[E_co, None, None]:
+        """Runs the model, one step for each event. Ends soon once `should_stop()` is true."""
+        ...
+
+
+class Answering:
+    """Answers requests on one engine thread, so many at once and no more."""
+
+    def __init__(self, engine: EngineThread, admission: Admission) -> None:
+        self._engine = engine
+        self._admission = admission
+
+    async def streamed(
+        self,
+        request: Request,
+        prepare: Callable[[], Prepared[E]],
+        render: Callable[[AsyncIterator[E]], AsyncGenerator[bytes, None]],
+        *,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """Server-sent events, made by `render`. Whatever `prepare` raises is raised before the first byte."""
+        record = RequestRecord.of(request.scope)
+        with ExitStack() as closing:
+            events, _ = await self._start(request, prepare, record, closing)
+            return EventStream(
+                _failing_visibly(render(events), record),
+                on_disconnect=events.cancel,
+                closing=closing.pop_all(),
+                headers=headers,
+            )
+
+    async def whole(
+        self,
+        request: Request,
+        prepare: Callable[[], Prepared[E]],
+        fold: Callable[[AsyncIterator[E]], Awaitable[JsonObject | None]],
+        *,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """One JSON object, made by `fold`; None from it: the events ended early, because nobody waits any more."""
+        record = RequestRecord.of(request.scope)
+        with ExitStack() as closing:
+            events, is_over = await self._start(request, prepare, record, closing)
+            async with watching(request.receive, events.cancel):
+                answer = await fold(events)
+            if answer is None:
+                record.disconnected = True
+                return Response(status_code=499)  # nginx's number; nobody will read it
+            if record.completion_tokens == 0 and is_over():
+                raise _too_late()
+            return Response(dumps(answer).encode(), media_type="application/json", headers=dict(headers))
+
+    async def _start(
+        self, request: Request, prepare: Callable[[], Prepared[E]], record: RequestRecord, closing: ExitStack
+    ) -> tuple[Stream[E], Callable[[], bool]]:
+        is_over = partial(_is_over, _deadline(request.scope))
+        closing.enter_context(self._admission.slot())
+        prepared = await self._engine.call(prepare)
+        record.prompt_tokens = prepared.prompt_tokens
+        if is_over():
+            raise _too_late()
+        events = self._engine.stream(partial(prepared.events, is_over))
+        closing.callback(events.cancel)
+        return events, is_over
+
+
+def dropped_header(dropped: Sequence[str]) -> dict[str, str]:
+    """The header that lists unknown keys which a setting let pass."""
+    return {"x-dropped-fields": ", ".join(dropped[:MAX_DROPPED_SHOWN])} if dropped else {}
+
+
+async def receive_object(request: Request, max_bytes: int) -> JsonObject:
+    """The JSON object in the request's body. Raises InvalidRequest, BodyTooLarge or UnsupportedMediaType."""
+    check_headers(request.headers, max_bytes)
+    return parse_object(await read_body(request.stream(), max_bytes))
+
+
+async def _failing_visibly(stream: AsyncGenerator[bytes, None], record: RequestRecord) -> AsyncGenerator[bytes, None]:
+    """The same events; a failure is a last one, without `[DONE]`, and then raised as StreamFailed."""
+    try:
+        async with aclosing(stream):
+            async for item in stream:
+                yield item
+    except Exception as error:
+        record.error = type(error).__qualname__
+        log_fault(error, record)
+        yield event(dumps(error_object(told(error))))
+        raise StreamFailed from error
+    finally:
+        record.disconnected = record.finish_reason is None and record.error is None
+
+
+def _deadline(scope: Scope) -> float | None:
+    """When the answer has to end, in monotonic seconds: the server's word, under `scope["state"]["deadline"]`."""
+    state: Mapping[str, object] = scope.get("state") or {}
+    value = state.get(DEADLINE)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("The time for this request was up before the first token.")
