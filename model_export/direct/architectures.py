@@ -30,6 +30,10 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 
 
+# GroupQueryAttention rotates heads in vectors of this many elements.
+HEAD_DIM_STEP = 16
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderConfig:
     """A config.json, read once: plain sizes in elements, and the architecture's row."""
@@ -66,13 +70,16 @@ def read(config: Mapping[str, Any]) -> DecoderConfig:
     _check(config, scaling)
     try:
         heads = int(config["num_attention_heads"])
+        head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
+        if head_dim % HEAD_DIM_STEP:
+            raise _refused(f"heads of {head_dim} elements", f"multiples of {HEAD_DIM_STEP}")
         return DecoderConfig(
             architecture=ARCHITECTURES[name],
             layers=int(config["num_hidden_layers"]),
             hidden=int(config["hidden_size"]),
             heads=heads,
             kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_dim=int(config.get("head_dim") or config["hidden_size"] // heads),
+            head_dim=head_dim,
             vocab=int(config["vocab_size"]),
             window=int(config["max_position_embeddings"]),
             norm_epsilon=float(config["rms_norm_eps"]),

@@ -134,6 +134,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "bias": ({"attention_bias": True}, "attention_bias (supported: attention_bias false)"),
     "mlp bias": ({"mlp_bias": True}, "mlp_bias (supported: mlp_bias false)"),
     "partial rope": ({"partial_rotary_factor": 0.5}, "partial_rotary_factor (supported: 1)"),
+    "narrow heads": ({"head_dim": 24}, "heads of 24 elements (supported: multiples of 16)"),
     "sliding window": (
         {"architectures": ["MistralForCausalLM"], "sliding_window": 512},
         "a sliding window of 512 tokens (supported: windows as long as the context)",
