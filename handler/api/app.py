@@ -15,7 +15,6 @@ from handler.api.admission import Admission
 from handler.api.answering import Answering
 from handler.api.answers import told
 from handler.api.auth import Authentication, KeyRing
-from handler.api.chat_request import UnknownFields
 from handler.api.error_responses import error_response, from_http_exception
 from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed, log_fault
 from handler.api.models import Models
@@ -25,6 +24,7 @@ from handler.api.routes.health import health_router
 from handler.api.routes.models import models_router
 from handler.api.routes.page import page_router
 from handler.api.stepping import EngineThread
+from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService
 from handler.errors import EndpointError, InvalidRequest
 

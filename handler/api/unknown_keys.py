@@ -1,4 +1,4 @@
-"""Keys that nobody defines, wherever they hide in a chat request: found here, then refused or dropped. Pure.
+"""Keys that nobody defines, wherever they hide in a request: found here, then refused or dropped. Pure.
 
 A walk of its own, before any value is read, so that the readers need not know which of the two is asked for. What has
 the wrong shape is passed over: the readers will say so.
@@ -7,6 +7,7 @@ the wrong shape is passed over: the readers will say so.
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote
 
 from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS
@@ -16,6 +17,7 @@ from handler.errors import UnknownParameter
 
 _TOP = frozenset(row.name for row in FIELDS)
 _STREAM_OPTIONS = frozenset(row.name for row in STREAM_OPTION_FIELDS)
+UnknownFields = Literal["reject", "drop"]
 _SHOWN = 80  # characters of a foreign key that an error message or a header repeats
 
 
@@ -34,16 +36,19 @@ def find_unknown(body: JsonObject) -> Iterator[UnknownKey]:
         yield from _message(message, f"messages[{i}]")
 
 
-def refuse_unknown(body: JsonObject) -> None:
-    """Raises UnknownParameter for the first unknown key."""
-    for found in find_unknown(body):
-        raise UnknownParameter(f"Unknown parameter: '{found.path}'.", param=found.path)
+def find_unknown_flat(body: JsonObject, names: AbstractSet[str]) -> Iterator[UnknownKey]:
+    """The same where the endpoint's own fields hold no keys of theirs: every key but `names`, and stream options."""
+    yield from _foreign(body, names, "")
+    yield from _foreign(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
 
 
-def drop_unknown(body: JsonObject) -> tuple[str, ...]:
-    """Deletes the unknown keys from `body`. Returns their paths, percent-encoded where a header could not hold them."""
-    found = list(find_unknown(body))
+def settle_unknown(unknown: Iterator[UnknownKey], policy: UnknownFields) -> tuple[str, ...]:
+    """Raises UnknownParameter for the first unknown key; or, to `drop`, deletes them all from the request and returns
+    their paths, percent-encoded where a header could not hold them."""
+    found = list(unknown)
     for item in found:
+        if policy == "reject":
+            raise UnknownParameter(f"Unknown parameter: '{item.path}'.", param=item.path)
         del item.holder[item.key]
     return tuple(quote(item.path, safe="[]") for item in found)
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.answers import fold_answer, stream_answer
-from handler.api.chat_request import UnknownFields, read_chat_request
+from handler.api.chat_request import read_chat_request
 from handler.api.chunks import Envelope
 from handler.api.models import Models
 from handler.api.record import RequestRecord
+from handler.api.unknown_keys import UnknownFields
 
 
 def chat_router(
