@@ -7,47 +7,54 @@ from handler.api.error_responses import internal_fault
 from handler.api.record import RequestRecord
 from handler.api.sse import DONE, event
 from handler.api.values import JsonObject
-from handler.engine.events import Delta, Event, Finished, SampledToken
+from handler.chat.deltas import ChatEvent, ChatFinishReason, Stopped, TextDelta
+from handler.engine.events import Finished, SampledToken
 from handler.errors import ConfigurationError, EndpointError
 
 
 async def stream_answer(
-    events: AsyncIterator[Event], envelope: Envelope, record: RequestRecord, *, include_usage: bool
+    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """Server-sent events. The first comes before the prompt is run."""
     chunks = Chunks(envelope, include_usage=include_usage)
     yield event(chunks.first())
     async for item in events:
-        if isinstance(item, Delta):
+        if isinstance(item, TextDelta):
             record.token()
             if item.text or item.tokens:
                 yield event(chunks.text(item))
-        elif isinstance(item, Finished):
-            record.finished(item.reason, item.usage)
+        elif isinstance(item, Stopped):
+            record.stopped(item.reason)
             yield event(chunks.finish(item.reason))
+        elif isinstance(item, Finished):
+            record.finished(item.usage)
             if include_usage:
                 yield event(chunks.usage(item.usage))
             yield DONE
 
 
 async def fold_answer(
-    events: AsyncIterator[Event], envelope: Envelope, record: RequestRecord, *, logprobs: bool
+    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, *, logprobs: bool
 ) -> JsonObject | None:
     """The same deltas as one `chat.completion`; None if they ended early because nobody waits any more."""
     texts: list[str] = []
     tokens: list[SampledToken] = []
+    reason: ChatFinishReason = "length"
     async for item in events:
-        if isinstance(item, Delta):
+        if isinstance(item, TextDelta):
             record.token()
             texts.append(item.text)
             tokens += item.tokens
+        elif isinstance(item, Stopped):
+            record.stopped(item.reason)
+            reason = item.reason
         elif isinstance(item, Finished):
-            record.finished(item.reason, item.usage)
+            record.finished(item.usage)
             return completion(
                 envelope,
                 content="".join(texts),
                 tokens=tokens if logprobs else None,
-                reason=item.reason,
+                reason=reason,
                 usage=item.usage,
             )
     return None

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handler.api.values import Json, JsonObject
-from handler.engine.events import Delta, FinishReason, SampledToken, TokenLogprob, Usage
+from handler.chat.deltas import ChatFinishReason, TextDelta
+from handler.engine.events import SampledToken, TokenLogprob, Usage
 
 # What OpenAI sends for a token that is out of reach; −inf is not JSON.
 LOWEST_LOGPROB = -9999.0
@@ -57,7 +58,7 @@ class Chunks:
         self._prefix, _, self._suffix = whole.partition(_encode_text(_MARK))
 
     def chunk(
-        self, delta: JsonObject, *, logprobs: Json = None, finish_reason: FinishReason | None = None
+        self, delta: JsonObject, *, logprobs: Json = None, finish_reason: ChatFinishReason | None = None
     ) -> JsonObject:
         """One chunk with one choice."""
         choice: JsonObject = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
@@ -70,13 +71,13 @@ class Chunks:
         """The role, before any text."""
         return dumps(self.chunk({"role": "assistant", "content": ""}))
 
-    def text(self, delta: Delta) -> str:
+    def text(self, delta: TextDelta) -> str:
         """The text of one token."""
         if not delta.tokens:
             return self._prefix + _encode_text(delta.text) + self._suffix
         return dumps(self.chunk({"content": delta.text}, logprobs=logprobs_object(delta.tokens)))
 
-    def finish(self, reason: FinishReason) -> str:
+    def finish(self, reason: ChatFinishReason) -> str:
         """The end, with the reason."""
         return dumps(self.chunk({}, finish_reason=reason))
 
@@ -86,7 +87,7 @@ class Chunks:
 
 
 def completion(
-    envelope: Envelope, *, content: str, tokens: Iterable[SampledToken] | None, reason: FinishReason, usage: Usage
+    envelope: Envelope, *, content: str, tokens: Iterable[SampledToken] | None, reason: ChatFinishReason, usage: Usage
 ) -> JsonObject:
     """The `chat.completion` of an answer that is not streamed. `tokens` None: no log-probabilities were asked for."""
     choice: JsonObject = {

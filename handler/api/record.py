@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from handler.engine.events import FinishReason, Usage
+from handler.chat.deltas import ChatFinishReason
+from handler.engine.events import Usage
 
 LOGGER = logging.getLogger("handler.access")
 SCOPE_KEY = "handler.record"
@@ -28,7 +29,7 @@ class RequestRecord:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
-    finish_reason: FinishReason | None = None
+    finish_reason: ChatFinishReason | None = None
     error: str | None = None  # the class of what went wrong after the first byte
     disconnected: bool = False
 
@@ -47,8 +48,11 @@ class RequestRecord:
             self.first_token = time.monotonic()
         self.completion_tokens = (self.completion_tokens or 0) + 1
 
-    def finished(self, reason: FinishReason, usage: Usage) -> None:
+    def stopped(self, reason: ChatFinishReason) -> None:
+        """A choice has ended; where there are several, the last one's reason is what is logged."""
         self.finish_reason = reason
+
+    def finished(self, usage: Usage) -> None:
         self.prompt_tokens = usage.prompt_tokens
         self.completion_tokens = usage.completion_tokens
         self.cached_tokens = usage.cached_tokens

@@ -7,10 +7,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from handler.chat.conversation import Conversation, TemplateOptions
+from handler.chat.deltas import ChatEvent, TextDelta
+from handler.chat.deltas import Stopped as ChatStopped
 from handler.chat.prompt import PromptBuilder
 from handler.chat.template import ChatTemplate
 from handler.engine.decode import generate
-from handler.engine.events import Event
+from handler.engine.events import Delta, Stopped
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Decoder, Tokenizer
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
@@ -41,20 +43,27 @@ class PreparedChat:
     def prompt_tokens(self) -> int:
         return len(self.prompt_ids)
 
-    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Event, None, None]:
-        """Runs the model, lazily: `Prefilling`s, `Delta`s, one `Finished`. Each call is an answer of its own.
+    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[ChatEvent, None, None]:
+        """Runs the model, lazily: `Prefilling`s, `TextDelta`s, one `Stopped` for each choice, one `Finished`.
 
-        Once `should_stop()` is true the answer ends as `length` with the text so far. Closing the iterator frees the
-        sequence's memory.
+        Each call is an answer of its own. Once `should_stop()` is true it ends as `length` with the text so far.
+        Closing the iterator frees the sequence's memory.
         """
-        return generate(
+        for event in generate(
             self.model.decoder,
             self.model.tokenizer,
             self.prompt_ids,
             self.params,
             self.model.end_token_ids,
             should_stop=should_stop,
-        )
+        ):
+            match event:
+                case Delta(text=text, tokens=tokens, choice=choice):
+                    yield TextDelta(text=text, tokens=tokens, choice=choice)
+                case Stopped(reason=reason, choice=choice):
+                    yield ChatStopped(reason=reason, choice=choice)
+                case _:
+                    yield event
 
 
 class ChatService:

@@ -1,4 +1,4 @@
-"""The text of one answer: tokens' bytes → characters → what no stop string claims → Deltas. Pure."""
+"""The text of one choice: tokens' bytes → characters → what no stop string claims → Deltas. Pure."""
 
 from handler.engine.events import Delta, SampledToken
 from handler.engine.logprobs import Attribution
@@ -9,11 +9,12 @@ from handler.engine.text import TextDecoder
 class Answer:
     """Turns generated tokens into final text. The text of the first `min_tokens` tokens cannot match a stop string."""
 
-    def __init__(self, stops: tuple[str, ...], min_tokens: int) -> None:
+    def __init__(self, stops: tuple[str, ...], min_tokens: int, choice: int = 0) -> None:
         self._text = TextDecoder()
         self._stops = StopMatcher(stops)
         self._attribution = Attribution()
         self._exempt = min_tokens
+        self._choice = choice
 
     @property
     def stop_sequence(self) -> str | None:
@@ -39,4 +40,4 @@ class Answer:
         tokens = self._attribution.release(text)
         if self.stop_sequence is not None:
             tokens += self._attribution.cut()
-        return Delta(text=text, tokens=tokens)
+        return Delta(text=text, tokens=tokens, choice=self._choice)

@@ -1,17 +1,16 @@
-"""The decode loop: prefill, then sample, emit, step, until something ends the answer. Pure."""
+"""The decode loop: prefill, then sample, emit, step, until something ends each choice. Pure."""
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.engine.answer import Answer
-from handler.engine.events import Event, Finished, FinishReason, Prefilling, SampledToken, Usage
-from handler.engine.logprobs import sampled_token
+from handler.engine.choice import Choice
+from handler.engine.events import Event, Finished, Prefilling, Usage
 from handler.engine.params import GenerationParams
-from handler.engine.ports import Decoder, Tokenizer
-from handler.engine.processors import make_processors
-from handler.engine.sampling import make_sampler
+from handler.engine.ports import Decoder, Grammar, KVSession, Tokenizer
+
+Rows = NDArray[np.float32]
 
 
 def generate(
@@ -22,63 +21,71 @@ def generate(
     end_token_ids: Collection[int],
     *,
     should_stop: Callable[[], bool],
+    grammar: Callable[[], Grammar] | None = None,
 ) -> Generator[Event, None, None]:
-    """One answer to `prompt_ids` (at least one, fewer than the window): `Prefilling`s, `Delta`s, one `Finished`.
+    """`params.n` answers to `prompt_ids` (at least one, fewer than the window), each within `grammar()`.
 
-    The answer ends with `stop` at an end token, one of `stop_token_ids` or a stop string, and with `length` at
-    `max_tokens`, at the end of the window, or as soon as `should_stop()` is true, which is asked before each forward
-    call. One Delta follows each token but the end token, with the text that has become final: a step is never longer
-    than one forward call. What is still held at the end is a last Delta. Closing the iterator drops the KV session.
+    Yields `Prefilling`s, `Delta`s, one `Stopped` for each choice, one `Finished`. A choice ends with `stop` at an end
+    token, one of `stop_token_ids`, a stop string or where its grammar can only end, and with `length` at `max_tokens`,
+    at the end of the window, or as soon as `should_stop()` is true, which is asked before each forward call. One Delta
+    follows each token but the end token, with the text that has become final: a step is never longer than one forward
+    call. What is still held at the end is a last Delta. Closing the iterator drops the KV session.
     Raises ValueError for a prompt that is empty or leaves no room.
     """
     room = decoder.context_window - len(prompt_ids)
     if not prompt_ids or room < 1:
         raise ValueError(f"{len(prompt_ids)} prompt tokens do not fit a window of {decoder.context_window}")
-    limit = room if params.max_tokens is None else min(room, params.max_tokens)
-    ends = {*params.stop_token_ids} if params.ignore_eos else {*end_token_ids, *params.stop_token_ids}
-    sample = make_sampler(params, decoder.vocab_size)
-    processors = make_processors(params, prompt_ids, end_token_ids, decoder.vocab_size)
-    processed = np.empty(decoder.vocab_size, np.float32)
-    answer = Answer(params.stop, params.min_tokens)
-    generated: list[int] = []
-
-    def finished(reason: FinishReason) -> Finished:
-        usage = Usage(prompt_tokens=len(prompt_ids), completion_tokens=len(generated))
-        return Finished(reason=reason, usage=usage, stop_sequence=answer.stop_sequence)
-
-    def next_token(row: NDArray[np.float32]) -> int:
-        if processors:
-            np.copyto(processed, row)
-            row = processed
-        for process in processors:
-            process(generated, row)
-        return sample(row)
-
-    def sampled(row: NDArray[np.float32], token_id: int) -> SampledToken | None:
-        top = params.top_logprobs
-        return None if top is None else sampled_token(row, token_id, top, tokenizer.token_bytes)
-
+    choices = [
+        Choice(
+            index,
+            params,
+            tokenizer,
+            prompt_ids,
+            end_token_ids,
+            None if grammar is None else grammar(),
+            vocab_size=decoder.vocab_size,
+            limit=room if params.max_tokens is None else min(room, params.max_tokens),
+        )
+        for index in range(params.n)
+    ]
     session = decoder.open()
-    logits = np.empty((0, decoder.vocab_size), np.float32)
-    for start in range(0, len(prompt_ids), decoder.prefill_chunk):
+    logits = yield from _prefill(session, prompt_ids, decoder.prefill_chunk, should_stop)
+    if logits is not None and len(choices) > 1:
+        logits = logits.copy()  # the next forward call overwrites them
+    for choice in choices:
+        if logits is not None:
+            session.truncate(len(prompt_ids))
+            yield from _decode(session, choice, logits, decoder.prefill_chunk, should_stop)
+        choice.stop("length")
+        yield from choice.close()
+    completion_tokens = sum(len(choice.generated) for choice in choices)
+    yield Finished(usage=Usage(prompt_tokens=len(prompt_ids), completion_tokens=completion_tokens))
+
+
+def _prefill(
+    session: KVSession, prompt_ids: Sequence[int], chunk: int, should_stop: Callable[[], bool]
+) -> Generator[Event, None, Rows | None]:
+    """Runs the prompt, `chunk` tokens at a time. Returns the logits after it, [1, vocab_size]; None if told to stop."""
+    logits: Rows | None = None
+    for start in range(0, len(prompt_ids), chunk):
         if should_stop():
-            yield finished("length")
-            return
-        logits = session.forward(prompt_ids[start : start + decoder.prefill_chunk])
+            return None
+        logits = session.forward(prompt_ids[start : start + chunk])
         yield Prefilling(done=session.length, total=len(prompt_ids))
+    return logits
 
-    reason: FinishReason = "length"
+
+def _decode(
+    session: KVSession, choice: Choice, rows: Rows, chunk: int, should_stop: Callable[[], bool]
+) -> Iterator[Event]:
+    """Decodes one choice to its end, or until told to stop; `rows`: the logits after the prompt, [1, vocab_size]."""
     while True:
-        token_id = next_token(logits[-1])
-        generated.append(token_id)
-        if token_id in ends:
-            reason = "stop"
-            break
-        yield answer.add(tokenizer.token_bytes(token_id), sampled(logits[-1], token_id))
-        if answer.stop_sequence is not None or len(generated) == limit or should_stop():
-            break
-        logits = session.forward((token_id,))
-
-    if (rest := answer.finish()).text or rest.tokens:
-        yield rest
-    yield finished(reason if answer.stop_sequence is None else "stop")
+        for row in rows:
+            yield from choice.advance(row)
+            if choice.ended is not None:
+                return
+        if should_stop():
+            return
+        tokens = choice.feed(chunk)
+        wanted = choice.rows_wanted
+        rows = session.forward(tokens, max(1, wanted))[:wanted]

@@ -1,4 +1,4 @@
-"""What a generation yields: frozen typed events, ending in exactly one `Finished`. Pure."""
+"""What a generation yields: frozen typed events; one `Stopped` for each choice, and `Finished` last. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -34,17 +34,28 @@ class Prefilling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """One more token, and the text that is final by it: none while a character is incomplete or a stop string may
-    begin. `tokens` are the generated tokens that the text consists of; empty where nobody asked for log-probabilities.
+    """One more token of a choice, and the text that is final by it: none while a character is incomplete or a stop
+    string may begin. `tokens` are the generated tokens that the text consists of; empty where nobody asked for
+    log-probabilities.
     """
 
     text: str
     tokens: tuple[SampledToken, ...] = ()
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A choice has ended: nothing follows of it. `stop_sequence` is the matched stop string, if one ended it."""
+
+    reason: FinishReason
+    stop_sequence: str | None = None
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Token counts. `completion_tokens` counts every token the model generated, the end token included."""
+    """Token counts. `completion_tokens` counts every token of every choice, end tokens included."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -54,11 +65,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The last event. `stop_sequence` is the matched stop string, if one ended the answer."""
+    """The last event."""
 
-    reason: FinishReason
     usage: Usage
-    stop_sequence: str | None = None
 
 
-Event = Prefilling | Delta | Finished
+Event = Prefilling | Delta | Stopped | Finished

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationParams:
-    """Everything that shapes one answer.
+    """Everything that shapes one answer of `n` choices.
 
     `max_tokens` None means until the window is full. `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are
-    off. `seed` may be any integer. Penalties are OpenAI's, on the generated tokens; `repetition_penalty` is CTRL's, on
-    prompt and answer, 1 is off. `logit_bias` maps token ids to −100…100. `stop_token_ids` end the answer as end tokens
-    do; `ignore_eos` masks the model's own end tokens. `min_tokens` keeps all of these from being sampled before that
-    many tokens, and stop strings from matching in their text. `top_logprobs` None means no log-probabilities, 0 only
-    the chosen token's.
+    off. `seed` may be any integer; each choice draws its own numbers from it. Penalties are OpenAI's, on the generated
+    tokens; `repetition_penalty` is CTRL's, on prompt and answer, 1 is off. `logit_bias` maps token ids to −100…100.
+    `stop_token_ids` end the answer as end tokens do; `ignore_eos` masks the model's own end tokens. `min_tokens` keeps
+    all of these from being sampled before that many tokens, and stop strings from matching in their text.
+    `top_logprobs` None means no log-probabilities, 0 only the chosen token's.
     """
 
+    n: int = 1
     max_tokens: int | None = None
     temperature: float = 1.0
     top_p: float = 1.0

@@ -1,4 +1,4 @@
-"""What the engine needs from outside: a decoder and a tokenizer. Pure: Protocols only."""
+"""What the engine needs from outside: a decoder, a tokenizer, a grammar. Pure: Protocols only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -73,4 +73,28 @@ class Tokenizer(Protocol):
 
     def is_special(self, token_id: int) -> bool:
         """Whether the id is a control token."""
+        ...
+
+
+class Grammar(Protocol):
+    """What one choice may say, followed token by token. Not thread-safe."""
+
+    def mask(self, row: NDArray[np.float32]) -> None:
+        """Sets what may not come next to −inf, in place. End tokens stay only where the text may end.
+
+        `row`: float32 [vocab_size], C-contiguous.
+        """
+        ...
+
+    def accept(self, token_id: int) -> None:
+        """The token has been chosen; it is one that `mask` left or `forced` named, and no end token."""
+        ...
+
+    def forced(self) -> Sequence[int]:
+        """The tokens that have to follow now; perhaps none. They still have to be accepted."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing but an end can follow."""
         ...

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from handler.engine.params import GenerationParams
 
 Row = NDArray[np.float32]
-# (the tokens generated so far, the row to change). Called once for each step, with one more token each time.
+# (the tokens generated so far, the row to change). Called before each token that is sampled, with at least one token
+# more than before: several where a grammar forced them.
 LogitsProcessor = Callable[[Sequence[int], Row], None]
 
 
@@ -42,6 +43,7 @@ def _repetition_penalty(penalty: float, prompt_ids: Sequence[int], vocab_size: i
     if_negative = np.ones(vocab_size, np.float32)
 
     scratch = np.empty(vocab_size, np.float32)
+    seen = 0
 
     def note(token_ids: Sequence[int]) -> None:
         indices = np.asarray(token_ids, np.int64)
@@ -49,7 +51,9 @@ def _repetition_penalty(penalty: float, prompt_ids: Sequence[int], vocab_size: i
         if_negative[indices] = penalty
 
     def process(generated: Sequence[int], row: Row) -> None:
-        note(generated[-1:])
+        nonlocal seen
+        note(generated[seen:])
+        seen = len(generated)
         # max(row, 0)·if_positive + min(row, 0)·if_negative: one of the two is 0, and no branch depends on the data.
         np.minimum(row, 0, out=scratch)
         np.multiply(scratch, if_negative, out=scratch)
@@ -65,11 +69,14 @@ def _penalties(presence: float, frequency: float, vocab_size: int) -> LogitsProc
     """OpenAI's: logit − presence·[count > 0] − frequency·count, over the generated tokens."""
     counts: dict[int, int] = {}
     penalty = np.zeros(vocab_size, np.float32)
+    seen = 0
 
     def process(generated: Sequence[int], row: Row) -> None:
-        for token_id in generated[-1:]:
+        nonlocal seen
+        for token_id in generated[seen:]:
             counts[token_id] = count = counts.get(token_id, 0) + 1
             penalty[token_id] = presence + frequency * count
+        seen = len(generated)
         row -= penalty
 
     return process

@@ -44,6 +44,12 @@ def make_sampler(params: GenerationParams, vocab_size: int) -> Sampler:
     return from_top_k if 0 < top_k < vocab_size else from_all
 
 
+def choice_seed(seed: int | None, choice: int) -> int | None:
+    """The seed of one of several choices: the request's own for the first, then steps of 2⁶⁴ divided by the golden
+    ratio, which keep neighbouring seeds of neighbouring choices apart."""
+    return None if seed is None else (seed + choice * 0x9E3779B97F4A7C15) % 2**64
+
+
 def greedy(row: Row) -> int:
     """The most likely token, the lowest id among equals."""
     return int(row.argmax())

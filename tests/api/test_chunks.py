@@ -10,7 +10,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from handler.api.answers import fold_answer, stream_answer
 from handler.api.chunks import Chunks, Envelope, dumps, logprobs_object
 from handler.api.record import RequestRecord
-from handler.engine.events import Delta, Event, Finished, Prefilling, SampledToken, TokenLogprob, Usage
+from handler.chat.deltas import ChatEvent, Stopped, TextDelta
+from handler.engine.events import Finished, Prefilling, SampledToken, TokenLogprob, Usage
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVELOPE = Envelope(id="chatcmpl-1", created=1_700_000_000, model="smol", fingerprint="fp_0123456789")
@@ -26,27 +27,32 @@ SPLIT = (
     SampledToken(chosen=candidate(b"\xc3", -0.5), top=(candidate(b"\xc3", -0.5), candidate(b"x", float("-inf")))),
     SampledToken(chosen=candidate(b"\xa9", 0.0), top=(candidate(b"\xa9", 0.0),)),
 )
-PLAIN: tuple[Event, ...] = (
+PLAIN: tuple[ChatEvent, ...] = (
     Prefilling(done=3, total=5),
     Prefilling(done=5, total=5),
-    Delta(text="Hé"),
-    Delta(text='"\n'),
-    Delta(text=""),
-    Finished(reason="stop", usage=USAGE),
+    TextDelta(text="Hé"),
+    TextDelta(text='"\n'),
+    TextDelta(text=""),
+    Stopped(reason="stop"),
+    Finished(usage=USAGE),
 )
-WITH_LOGPROBS: tuple[Event, ...] = (Delta(text="é", tokens=SPLIT), Finished(reason="length", usage=USAGE))
+WITH_LOGPROBS: tuple[ChatEvent, ...] = (
+    TextDelta(text="é", tokens=SPLIT),
+    Stopped(reason="length"),
+    Finished(usage=USAGE),
+)
 
 
 def record() -> RequestRecord:
     return RequestRecord(request_id="req_1", method="POST", path="/v1/chat/completions")
 
 
-async def events(items: tuple[Event, ...]) -> AsyncIterator[Event]:
+async def events(items: tuple[ChatEvent, ...]) -> AsyncIterator[ChatEvent]:
     for item in items:
         yield item
 
 
-async def stream(items: tuple[Event, ...], *, include_usage: bool) -> bytes:
+async def stream(items: tuple[ChatEvent, ...], *, include_usage: bool) -> bytes:
     return b"".join(
         [chunk async for chunk in stream_answer(events(items), ENVELOPE, record(), include_usage=include_usage)]
     )
@@ -61,7 +67,7 @@ async def stream(items: tuple[Event, ...], *, include_usage: bool) -> bytes:
     ],
 )
 async def test_a_stream_is_byte_for_byte_the_golden_one(
-    name: str, items: tuple[Event, ...], include_usage: bool
+    name: str, items: tuple[ChatEvent, ...], include_usage: bool
 ) -> None:
     assert (await stream(items, include_usage=include_usage)).decode() == (GOLDEN / name).read_text()
 
@@ -69,14 +75,14 @@ async def test_a_stream_is_byte_for_byte_the_golden_one(
 @pytest.mark.parametrize(
     ("name", "items", "logprobs"), [("plain.json", PLAIN, False), ("logprobs.json", WITH_LOGPROBS, True)]
 )
-async def test_a_completion_is_the_golden_one(name: str, items: tuple[Event, ...], logprobs: bool) -> None:
+async def test_a_completion_is_the_golden_one(name: str, items: tuple[ChatEvent, ...], logprobs: bool) -> None:
     answer = await fold_answer(events(items), ENVELOPE, record(), logprobs=logprobs)
     assert json.dumps(answer, indent=2, ensure_ascii=False) + "\n" == (GOLDEN / name).read_text()
     ChatCompletion.model_validate(answer, strict=True)
 
 
 @pytest.mark.parametrize("items", [PLAIN, WITH_LOGPROBS], ids=["plain", "logprobs"])
-async def test_every_chunk_is_what_the_official_client_reads(items: tuple[Event, ...]) -> None:
+async def test_every_chunk_is_what_the_official_client_reads(items: tuple[ChatEvent, ...]) -> None:
     lines = (await stream(items, include_usage=True)).decode().split("\n\n")
     assert lines[-2:] == ["data: [DONE]", ""]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
@@ -90,11 +96,11 @@ async def test_every_chunk_is_what_the_official_client_reads(items: tuple[Event,
 @pytest.mark.parametrize("include_usage", [False, True])
 def test_the_hot_path_writes_the_same_bytes_as_the_plain_one(text: str, include_usage: bool) -> None:
     chunks = Chunks(ENVELOPE, include_usage=include_usage)
-    assert chunks.text(Delta(text=text)) == dumps(chunks.chunk({"content": text}))
+    assert chunks.text(TextDelta(text=text)) == dumps(chunks.chunk({"content": text}))
 
 
 def test_a_chunk_holds_no_line_end_of_any_kind() -> None:
-    text = Chunks(ENVELOPE, include_usage=False).text(Delta(text="a\n\r\x0b\x0c\x1c\x85\u2028\u2029b"))
+    text = Chunks(ENVELOPE, include_usage=False).text(TextDelta(text="a\n\r\x0b\x0c\x1c\x85\u2028\u2029b"))
     assert len(text.splitlines()) == 1
 
 
@@ -120,7 +126,10 @@ def test_token_bytes_join_to_the_text_and_nothing_is_infinite() -> None:
 
 
 async def test_no_tokens_at_all_is_still_an_answer() -> None:
-    items: tuple[Event, ...] = (Finished(reason="stop", usage=Usage(prompt_tokens=1, completion_tokens=1)),)
+    items: tuple[ChatEvent, ...] = (
+        Stopped(reason="stop"),
+        Finished(usage=Usage(prompt_tokens=1, completion_tokens=1)),
+    )
     answer = await fold_answer(events(items), ENVELOPE, record(), logprobs=True)
     assert answer is not None
     assert answer["choices"] == [

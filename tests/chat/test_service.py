@@ -1,8 +1,9 @@
 import pytest
 
 from handler.chat.conversation import Conversation, Message
+from handler.chat.deltas import Stopped, TextDelta
 from handler.chat.service import ChatService
-from handler.engine.events import Delta, Finished, Prefilling, Usage
+from handler.engine.events import Finished, Prefilling, Usage
 from handler.engine.params import GenerationParams
 from handler.errors import ArtifactError, ContextLengthExceeded, InvalidRequest, UnsupportedValue
 from tests.fakes import VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service
@@ -19,10 +20,11 @@ def test_a_chat_is_answered() -> None:
     assert prepared.prompt_tokens == HI_TOKENS
     assert list(prepared.events()) == [
         Prefilling(done=HI_TOKENS, total=HI_TOKENS),
-        Delta(text="Y"),
-        Delta(text="e"),
-        Delta(text="s"),
-        Finished(reason="stop", usage=Usage(prompt_tokens=HI_TOKENS, completion_tokens=4)),
+        TextDelta(text="Y"),
+        TextDelta(text="e"),
+        TextDelta(text="s"),
+        Stopped(reason="stop"),
+        Finished(usage=Usage(prompt_tokens=HI_TOKENS, completion_tokens=4)),
     ]
     assert [FakeTokenizer().text(prompt) for prompt in decoder.prompts] == [HI_PROMPT]
 
@@ -35,7 +37,7 @@ def test_preparing_runs_nothing() -> None:
 
 def test_an_answer_stops_when_told() -> None:
     events = list(chat_service().prepare(HI, GREEDY).events(lambda: True))
-    assert events == [Finished(reason="length", usage=Usage(prompt_tokens=HI_TOKENS, completion_tokens=0))]
+    assert events == [Stopped(reason="length"), Finished(usage=Usage(prompt_tokens=HI_TOKENS, completion_tokens=0))]
 
 
 @pytest.mark.parametrize("window", [HI_TOKENS, HI_TOKENS - 5], ids=["exactly as long", "longer"])
@@ -53,8 +55,9 @@ def test_a_prompt_that_fits_runs_to_the_end_of_the_window() -> None:
     decoder = ScriptedDecoder("Hello", context_window=HI_TOKENS + 1)
     events = list(chat_service(decoder).prepare(HI, GenerationParams(temperature=0, max_tokens=100)).events())
     assert events[1:] == [
-        Delta(text="H"),
-        Finished(reason="length", usage=Usage(prompt_tokens=HI_TOKENS, completion_tokens=1)),
+        TextDelta(text="H"),
+        Stopped(reason="length"),
+        Finished(usage=Usage(prompt_tokens=HI_TOKENS, completion_tokens=1)),
     ]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handler.engine.decode import generate
-from handler.engine.events import Delta, Event, Finished, Prefilling, Usage
+from handler.engine.events import Delta, Event, Finished, Prefilling, Stopped, Usage
 from handler.engine.params import GenerationParams
 from handler.engine.ports import KVSession
 from handler.engine.text import TextDecoder
@@ -88,9 +88,9 @@ def text(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
 
 
-def finished(events: list[Event]) -> Finished:
-    assert isinstance(events[-1], Finished)
-    return events[-1]
+def stopped(events: list[Event]) -> Stopped:
+    assert isinstance(events[-2], Stopped)
+    return events[-2]
 
 
 def stop_after(calls: int) -> Callable[[], bool]:
@@ -108,7 +108,8 @@ def test_the_events_of_a_short_answer() -> None:
         Delta(text=""),
         Delta(text="é"),
         Delta(text="!"),
-        Finished(reason="stop", usage=Usage(prompt_tokens=23, completion_tokens=5)),
+        Stopped(reason="stop"),
+        Finished(usage=Usage(prompt_tokens=23, completion_tokens=5)),
     ]
 
 
@@ -117,7 +118,8 @@ def test_max_tokens_ends_the_answer_without_another_forward_call() -> None:
     assert run(replace(GREEDY, max_tokens=2), decoder)[1:] == [
         Delta(text="H"),
         Delta(text="e"),
-        Finished(reason="length", usage=Usage(prompt_tokens=23, completion_tokens=2)),
+        Stopped(reason="length"),
+        Finished(usage=Usage(prompt_tokens=23, completion_tokens=2)),
     ]
     assert decoder.forward_calls == 2
 
@@ -125,12 +127,12 @@ def test_max_tokens_ends_the_answer_without_another_forward_call() -> None:
 def test_the_window_ends_the_answer() -> None:
     events = run(replace(GREEDY, max_tokens=100), ScriptedDecoder("abcdef", context_window=26))
     assert text(events) == "abc"
-    assert finished(events).reason == "length"
+    assert stopped(events).reason == "length"
 
 
 def test_an_end_token_as_the_last_allowed_token_is_a_stop() -> None:
     events = run(replace(GREEDY, max_tokens=3), ScriptedDecoder("ab"))
-    assert finished(events) == Finished(reason="stop", usage=Usage(prompt_tokens=23, completion_tokens=3))
+    assert events[-2:] == [Stopped(reason="stop"), Finished(usage=Usage(prompt_tokens=23, completion_tokens=3))]
 
 
 @pytest.mark.parametrize("prompt", [(), PROMPT], ids=["empty", "as long as the window"])
@@ -148,22 +150,24 @@ def test_a_stop_string_across_tokens_never_shows() -> None:
         Delta(text=""),
         Delta(text=""),
         Delta(text=""),
-        Finished(reason="stop", usage=Usage(prompt_tokens=23, completion_tokens=7), stop_sequence="lo w"),
+        Stopped(reason="stop", stop_sequence="lo w"),
+        Finished(usage=Usage(prompt_tokens=23, completion_tokens=7)),
     ]
 
 
 def test_a_beginning_of_a_stop_string_is_given_out_at_the_end() -> None:
     events = run(replace(GREEDY, stop=("lo w",)), ScriptedDecoder("hello"))
-    assert events[-2:] == [
+    assert events[-3:] == [
         Delta(text="lo"),
-        Finished(reason="stop", usage=Usage(prompt_tokens=23, completion_tokens=6)),
+        Stopped(reason="stop"),
+        Finished(usage=Usage(prompt_tokens=23, completion_tokens=6)),
     ]
 
 
 def test_a_stop_token_ends_the_answer_and_is_not_part_of_it() -> None:
     events = run(replace(GREEDY, stop_token_ids=(ord("l"),)), ScriptedDecoder("hello"))
     assert text(events) == "he"
-    assert finished(events) == Finished(reason="stop", usage=Usage(prompt_tokens=23, completion_tokens=3))
+    assert events[-2:] == [Stopped(reason="stop"), Finished(usage=Usage(prompt_tokens=23, completion_tokens=3))]
 
 
 def test_min_tokens_holds_off_end_tokens_and_stop_strings() -> None:
@@ -181,7 +185,7 @@ def test_ignore_eos_goes_on_to_the_limit() -> None:
     script: Script = [ord("a"), {IM_END: 9.0, ord("b"): 8.0}, ord("c")]
     events = run(replace(GREEDY, ignore_eos=True, max_tokens=3), ScriptedDecoder(script))
     assert text(events) == "abc"
-    assert finished(events).reason == "length"
+    assert stopped(events).reason == "length"
 
 
 def test_an_answer_cut_inside_a_character_ends_in_a_replacement_character() -> None:
@@ -214,7 +218,7 @@ def test_should_stop_ends_the_answer_as_length_with_the_text_so_far(calls: int, 
     decoder = ScriptedDecoder("abcdef", prefill_chunk=10)
     events = run(GREEDY, decoder, should_stop=stop_after(calls))
     assert text(events) == expected
-    assert finished(events).reason == "length"
+    assert stopped(events).reason == "length"
     assert decoder.forward_calls == calls
 
 
@@ -224,7 +228,8 @@ def test_should_stop_gives_out_what_a_stop_string_held_back() -> None:
         Delta(text=""),
         Delta(text=""),
         Delta(text="ab"),
-        Finished(reason="length", usage=Usage(prompt_tokens=23, completion_tokens=2)),
+        Stopped(reason="length"),
+        Finished(usage=Usage(prompt_tokens=23, completion_tokens=2)),
     ]
 
 
@@ -280,11 +285,11 @@ def test_streamed_and_folded_are_one(params: GenerationParams) -> None:
     ]
     if not ends:
         assert text(events) == whole
-        assert finished(events) == finished(unstopped)
+        assert stopped(events) == stopped(unstopped)
     else:
         end, length, stop = min(ends)
         assert text(events) == whole[: end + length]
-        assert (finished(events).reason, finished(events).stop_sequence) == ("stop", stop)
+        assert (stopped(events).reason, stopped(events).stop_sequence) == ("stop", stop)
 
 
 @settings(max_examples=100)
@@ -293,7 +298,7 @@ def test_listed_tokens_join_to_the_text_and_do_not_change_it(params: GenerationP
     with_logprobs = run(replace(params, top_logprobs=2), tokenizer=PieceTokenizer())
     without = run(params, tokenizer=PieceTokenizer())
     assert text(with_logprobs) == text(without)
-    assert finished(with_logprobs) == finished(without)
+    assert stopped(with_logprobs) == stopped(without)
     listed = b"".join(
         token.chosen.data for event in with_logprobs if isinstance(event, Delta) for token in event.tokens
     )

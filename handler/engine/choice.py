@@ -1,0 +1,123 @@
+"""One choice of an answer: logits in, Deltas out, until something ends it. Pure.
+
+It knows which of its tokens the decoder has not run yet, and how many rows of logits it wants back: a grammar's forced
+tokens go through the decoder together, and each row in between is read only for log-probabilities.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handler.engine.answer import Answer
+from handler.engine.events import Delta, Event, FinishReason, SampledToken, Stopped
+from handler.engine.logprobs import sampled_token
+from handler.engine.params import GenerationParams
+from handler.engine.ports import Grammar, Tokenizer
+from handler.engine.processors import make_processors
+from handler.engine.sampling import choice_seed, make_sampler
+
+Row = NDArray[np.float32]
+
+
+class Choice:
+    """The state of one choice. `ended` is why it is over, `generated` its tokens, end token included."""
+
+    def __init__(
+        self,
+        index: int,
+        params: GenerationParams,
+        tokenizer: Tokenizer,
+        prompt_ids: Sequence[int],
+        end_token_ids: Collection[int],
+        grammar: Grammar | None,
+        *,
+        vocab_size: int,
+        limit: int,
+    ) -> None:
+        """`limit`: how many tokens there may be at most, at least one."""
+        self.generated: list[int] = []
+        self.ended: FinishReason | None = None
+        self._index = index
+        self._tokenizer = tokenizer
+        self._limit = limit
+        self._ends = {*params.stop_token_ids} if params.ignore_eos else {*end_token_ids, *params.stop_token_ids}
+        self._sample = make_sampler(replace(params, seed=choice_seed(params.seed, index)), vocab_size)
+        self._processors = make_processors(params, prompt_ids, end_token_ids, vocab_size)
+        self._processed = np.empty(vocab_size, np.float32)
+        self._top_logprobs = params.top_logprobs
+        self._answer = Answer(params.stop, params.min_tokens, index)
+        self._grammar = grammar
+        self._forced: deque[int] = deque()  # known to follow, not yet in `generated`
+        self._fed = 0  # how many of `generated` and `_forced` the decoder has been given
+        self._note_forced()
+
+    def advance(self, row: Row) -> Iterator[Delta]:
+        """One more token, or none at an end; `row`: the logits after all tokens so far, float32 [vocab_size].
+
+        Forced tokens that need no log-probabilities follow at once.
+        """
+        yield from self._take(self._forced.popleft() if self._forced else self._choose(row), row)
+        while self._top_logprobs is None and self._forced and self.ended is None:
+            yield from self._take(self._forced.popleft(), row)
+
+    def feed(self, most: int) -> list[int]:
+        """The next tokens for the decoder, `most` at most, at least one unless the choice has ended."""
+        tokens = [*self.generated, *self._forced][self._fed : self._fed + most]
+        self._fed += len(tokens)
+        return tokens
+
+    @property
+    def rows_wanted(self) -> int:
+        """Of how many of the last tokens fed `advance` wants the logits; none while some of `generated` are unfed."""
+        return max(0, self._fed - len(self.generated) + 1)
+
+    def stop(self, reason: FinishReason) -> None:
+        """Ends the choice from outside, unless it has ended."""
+        self.ended = self.ended or reason
+
+    def close(self) -> Iterator[Event]:
+        """After the end: what was held back, and `Stopped`."""
+        if (rest := self._answer.finish()).text or rest.tokens:
+            yield rest
+        yield Stopped(choice=self._index, reason=self.ended or "length", stop_sequence=self._answer.stop_sequence)
+
+    def _choose(self, row: Row) -> int | None:
+        """None where everything is masked: the grammar can only end, and what may end it is forbidden."""
+        if self._processors or self._grammar is not None:
+            np.copyto(self._processed, row)
+            row = self._processed
+        for process in self._processors:
+            process(self.generated, row)
+        if self._grammar is not None:
+            self._grammar.mask(row)
+            if row.max() == -np.inf:
+                return None
+        return self._sample(row)
+
+    def _take(self, token_id: int | None, row: Row) -> Iterator[Delta]:
+        if token_id is not None:
+            self.generated.append(token_id)
+        if token_id is None or token_id in self._ends:
+            self.ended = "stop"
+            return
+        if self._grammar is not None:
+            self._grammar.accept(token_id)
+        delta = self._answer.add(self._tokenizer.token_bytes(token_id), self._sampled(row, token_id))
+        if self._answer.stop_sequence is not None or (self._grammar is not None and self._grammar.finished):
+            self.ended = "stop"
+        elif len(self.generated) == self._limit:
+            self.ended = "length"
+        elif not self._forced:
+            self._note_forced()
+        yield delta
+
+    def _sampled(self, row: Row, token_id: int) -> SampledToken | None:
+        top = self._top_logprobs
+        return None if top is None else sampled_token(row, token_id, top, self._tokenizer.token_bytes)
+
+    def _note_forced(self) -> None:
+        if self._grammar is not None:
+            self._forced.extend(self._grammar.forced()[: self._limit - len(self.generated)])
