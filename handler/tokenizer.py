@@ -40,6 +40,8 @@ class HFTokenizer:
             {self._added[i]: i for i in sorted(self._control_ids)}
         )
         """Every control token as it is written, with its id."""
+        self.start_ids = _start_ids(tokenizer)
+        """What the tokenizer itself puts before a text that no template has prepared: a start token, mostly nothing."""
 
     @classmethod
     def from_file(cls, path: Path) -> "HFTokenizer":
@@ -144,6 +146,13 @@ def _steps(decoder: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return
     for step in decoder["decoders"]:
         yield from _steps(step)
+
+
+def _start_ids(tokenizer: tokenizers.Tokenizer) -> tuple[int, ...]:
+    plain: list[int] = tokenizer.encode("a", add_special_tokens=False).ids
+    whole: list[int] = tokenizer.encode("a", add_special_tokens=True).ids
+    starts = (at for at in range(len(whole) - len(plain) + 1) if whole[at : at + len(plain)] == plain)
+    return tuple(whole[: next(starts, 0)])
 
 
 def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int | None:

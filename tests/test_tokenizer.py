@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from handler.errors import ArtifactError
 from handler.tokenizer import HFTokenizer
@@ -150,6 +150,15 @@ def test_no_start_or_end_token_is_added() -> None:
     tokenizer = sentence_piece()
     assert tokenizer.encode("", special=True) == []
     assert [tokenizer.token_bytes(i) for i in tokenizer.encode("he", special=True)] == [b" he"]
+
+
+def test_it_says_what_it_puts_before_a_text_of_its_own() -> None:
+    template = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    with_start = Tokenizer.from_str(sentence_piece()._tokenizer.to_str())
+    with_start.post_processor = template
+    assert HFTokenizer(with_start).start_ids == (1,)
+    assert sentence_piece().start_ids == ()
+    assert byte_level().start_ids == ()
 
 
 def test_threads_do_not_see_each_others_choice() -> None:
