@@ -30,16 +30,16 @@ class UnknownKey:
 
 def find_unknown(body: JsonObject) -> Iterator[UnknownKey]:
     """Every key of `body` that the field table and the message shapes lack, outermost first."""
-    yield from _foreign(body, _TOP, "")
-    yield from _foreign(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
-    for i, message in enumerate(_items(body.get("messages"))):
+    yield from foreign_keys(body, _TOP, "")
+    yield from foreign_keys(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
+    for i, message in enumerate(items_of(body.get("messages"))):
         yield from _message(message, f"messages[{i}]")
 
 
 def find_unknown_flat(body: JsonObject, names: AbstractSet[str]) -> Iterator[UnknownKey]:
     """The same where the endpoint's own fields hold no keys of theirs: every key but `names`, and stream options."""
-    yield from _foreign(body, names, "")
-    yield from _foreign(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
+    yield from foreign_keys(body, names, "")
+    yield from foreign_keys(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
 
 
 def settle_unknown(unknown: Iterator[UnknownKey], policy: UnknownFields) -> tuple[str, ...]:
@@ -56,17 +56,18 @@ def settle_unknown(unknown: Iterator[UnknownKey], policy: UnknownFields) -> tupl
 def _message(message: Json, path: str) -> Iterator[UnknownKey]:
     if not isinstance(message, dict):
         return
-    yield from _foreign(message, MESSAGE_KEYS.get(str(message.get("role"))), path)
-    for j, part in enumerate(_items(message.get("content"))):
+    yield from foreign_keys(message, MESSAGE_KEYS.get(str(message.get("role"))), path)
+    for j, part in enumerate(items_of(message.get("content"))):
         if isinstance(part, dict):
-            yield from _foreign(part, PART_KEYS.get(str(part.get("type"))), f"{path}.content[{j}]")
-    for j, call in enumerate(_items(message.get("tool_calls"))):
+            yield from foreign_keys(part, PART_KEYS.get(str(part.get("type"))), f"{path}.content[{j}]")
+    for j, call in enumerate(items_of(message.get("tool_calls"))):
         if isinstance(call, dict) and call.get("type") == "function":
-            yield from _foreign(call, TOOL_CALL_KEYS, f"{path}.tool_calls[{j}]")
-            yield from _foreign(call.get("function"), FUNCTION_KEYS, f"{path}.tool_calls[{j}].function")
+            yield from foreign_keys(call, TOOL_CALL_KEYS, f"{path}.tool_calls[{j}]")
+            yield from foreign_keys(call.get("function"), FUNCTION_KEYS, f"{path}.tool_calls[{j}].function")
 
 
-def _foreign(value: Json, known: AbstractSet[str] | None, path: str) -> Iterator[UnknownKey]:
+def foreign_keys(value: Json, known: AbstractSet[str] | None, path: str) -> Iterator[UnknownKey]:
+    """The keys of the object at `path` that are not `known`; none of them where `known` is None."""
     if known is None or not isinstance(value, dict):
         return
     for key in value:
@@ -75,5 +76,6 @@ def _foreign(value: Json, known: AbstractSet[str] | None, path: str) -> Iterator
             yield UnknownKey(value, key, f"{path}.{shown}" if path else shown)
 
 
-def _items(value: Json) -> list[Json]:
+def items_of(value: Json) -> list[Json]:
+    """The items of an array; of what is none, nothing."""
     return value if isinstance(value, list) else []
