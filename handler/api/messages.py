@@ -1,12 +1,25 @@
 """`messages`: JSON in, typed turns out. Pure. Text only: other parts are refused by name and never fetched.
 
-Parts of text are joined by a line break, as vLLM joins them. Unknown keys are `unknown_keys`' business, not ours.
+Parts of text are joined by a line break, as vLLM joins them. A tool message answers a call that was made before it, as
+OpenAI demands. The older `function_call` and role `function` become a call and its answer. Unknown keys are
+`unknown_keys`' business, not ours.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from handler.api.values import Json, JsonObject, Only, as_array, as_object, as_text, missing, wrong_type
+from handler.api.values import (
+    Json,
+    JsonObject,
+    Only,
+    as_array,
+    as_object,
+    as_text,
+    missing,
+    optional,
+    required,
+    wrong_type,
+)
 from handler.chat.conversation import Message, Role, ToolCall
 from handler.errors import InvalidRequest, UnsupportedParameter, UnsupportedValue
 
@@ -20,6 +33,7 @@ MESSAGE_KEYS: Final[Mapping[str, frozenset[str]]] = {
         | {"function_call", "audio", "annotations"}
     ),
     "tool": frozenset({"role", "content", "name", "tool_call_id"}),
+    "function": frozenset({"role", "content", "name"}),
 }
 PART_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"type", "text", "prompt_cache_breakpoint"}),
@@ -34,6 +48,7 @@ _ROLES: Final[Mapping[str, Role]] = {
     "user": "user",
     "assistant": "assistant",
     "tool": "tool",
+    "function": "tool",
 }
 _MEDIA: Final = frozenset({"image_url", "input_audio", "file"})
 
@@ -47,38 +62,76 @@ class Messages:
         items = as_array(value, path)
         if not items:
             raise _empty(path, "messages")
-        return tuple(_message(as_object(item, f"{path}[{i}]"), f"{path}[{i}]") for i, item in enumerate(items))
+        calls = _Calls()
+        return tuple(_message(as_object(item, f"{path}[{i}]"), f"{path}[{i}]", calls) for i, item in enumerate(items))
 
 
-def _message(item: JsonObject, path: str) -> Message:
-    role = _role(item, path)
-    if role != "assistant":
-        call_id = _text(item, "tool_call_id", path)
-        if role == "tool" and call_id is None:
-            raise missing(f"{path}.tool_call_id")
-        content = _content(item, path, refusals=False)
-        if content is None:
-            raise missing(f"{path}.content")
-        return Message(role=role, content=content, name=_text(item, "name", path), tool_call_id=call_id)
-    return _assistant(item, path)
+class _Calls:
+    """The calls that the assistant has made so far in the conversation."""
 
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._functions: dict[str, str] = {}  # name → id of the last function_call
+        self._count = 0
 
-def _assistant(item: JsonObject, path: str) -> Message:
-    for key, what in (("audio", "the message's text"), ("function_call", "tool_calls")):
-        if item.get(key) is not None:
-            raise UnsupportedParameter(
-                f"Unsupported parameter: '{path}.{key}' is not supported by this server; send {what} instead.",
-                param=f"{path}.{key}",
+    def add(self, calls: tuple[ToolCall, ...]) -> None:
+        self._ids.update(call.id for call in calls)
+
+    def add_function(self, name: str) -> str:
+        """The id that a function_call gets, since it has none of its own."""
+        self._functions[name] = call_id = f"function_call_{self._count}"
+        self._count += 1
+        return call_id
+
+    def function(self, name: str) -> str | None:
+        """The id of the call that a message of the role `function` answers."""
+        return self._functions.get(name)
+
+    def check_answer(self, call_id: str, path: str) -> None:
+        if not self._ids:
+            raise InvalidRequest(
+                f"Invalid parameter: '{path}' has the role 'tool', but must be a response to a preceding message with"
+                " 'tool_calls'.",
+                param=f"{path}.role",
             )
-    if item.get("annotations") is not None:
-        Only(([],))(item["annotations"], f"{path}.annotations")
+        if call_id not in self._ids:
+            raise InvalidRequest(
+                f"Invalid parameter: '{path}.tool_call_id' names no call in the 'tool_calls' of a preceding message.",
+                param=f"{path}.tool_call_id",
+            )
+
+
+def _message(item: JsonObject, path: str, calls: _Calls) -> Message:
+    role = _role(item, path)
+    if role == "assistant":
+        return _assistant(item, path, calls)
+    content, name = _content(item, path, refusals=False), optional(item, "name", as_text, path)
+    if item["role"] == "function":
+        name = required(item, "name", as_text, path)
+        return Message(role=role, content=content or "", name=name, tool_call_id=calls.function(name))
+    call_id = None
+    if role == "tool":
+        call_id = required(item, "tool_call_id", as_text, path)
+        calls.check_answer(call_id, path)
+    if content is None:
+        raise missing(f"{path}.content")
+    return Message(role=role, content=content, name=name, tool_call_id=call_id)
+
+
+def _assistant(item: JsonObject, path: str, calls: _Calls) -> Message:
+    if item.get("audio") is not None:
+        raise UnsupportedParameter(
+            f"Unsupported parameter: '{path}.audio' is not supported by this server; send the message's text instead.",
+            param=f"{path}.audio",
+        )
+    optional(item, "annotations", Only(([],)), path)
     message = Message(
         role="assistant",
         content=_content(item, path, refusals=True),
-        name=_text(item, "name", path),
-        tool_calls=_tool_calls(item, path),
+        name=optional(item, "name", as_text, path),
+        tool_calls=_tool_calls(item, path, calls),
         reasoning_content=_reasoning(item, path),
-        refusal=_text(item, "refusal", path),
+        refusal=optional(item, "refusal", as_text, path),
     )
     if message.content is None and not message.tool_calls and message.refusal is None:
         raise missing(f"{path}.content")
@@ -86,15 +139,7 @@ def _assistant(item: JsonObject, path: str) -> Message:
 
 
 def _role(item: JsonObject, path: str) -> Role:
-    value = item.get("role")
-    if value is None:
-        raise missing(f"{path}.role")
-    role = as_text(value, f"{path}.role")
-    if role == "function":
-        raise UnsupportedValue(
-            f"Unsupported value: '{path}.role' does not support 'function'; send the result with the role 'tool'.",
-            param=f"{path}.role",
-        )
+    role = required(item, "role", as_text, path)
     if role not in _ROLES:
         raise InvalidRequest(
             f"Invalid value for '{path}.role': expected one of {', '.join(_ROLES)}.", param=f"{path}.role"
@@ -114,7 +159,7 @@ def _content(item: JsonObject, path: str, *, refusals: bool) -> str | None:
 
 
 def _part(part: JsonObject, path: str, refusals: bool) -> str:
-    kind = _required_text(part, "type", path)
+    kind = required(part, "type", as_text, path)
     if kind in _MEDIA:
         raise UnsupportedValue(
             f"Unsupported value: '{path}' is a part of type '{kind}'; this server's models read text parts only.",
@@ -127,53 +172,46 @@ def _part(part: JsonObject, path: str, refusals: bool) -> str:
             f"Unsupported parameter: '{path}.prompt_cache_breakpoint' is not supported; caching is automatic.",
             param=f"{path}.prompt_cache_breakpoint",
         )
-    return _required_text(part, kind, path)
+    return required(part, kind, as_text, path)
 
 
-def _tool_calls(item: JsonObject, path: str) -> tuple[ToolCall, ...]:
-    value, path = item.get("tool_calls"), f"{path}.tool_calls"
-    if value is None:
-        return ()
-    return tuple(
-        _tool_call(as_object(call, f"{path}[{i}]"), f"{path}[{i}]") for i, call in enumerate(as_array(value, path))
-    )
+def _tool_calls(item: JsonObject, path: str, calls: _Calls) -> tuple[ToolCall, ...]:
+    made = optional(item, "tool_calls", as_array, path) or []
+    older = optional(item, "function_call", as_object, path)
+    if older is None:
+        read = tuple(
+            _tool_call(as_object(call, f"{path}.tool_calls[{i}]"), f"{path}.tool_calls[{i}]")
+            for i, call in enumerate(made)
+        )
+        calls.add(read)
+        return read
+    path = f"{path}.function_call"
+    if made:
+        raise InvalidRequest(f"'{path}' and 'tool_calls' exclude each other.", param=path)
+    name, arguments = required(older, "name", as_text, path), required(older, "arguments", as_text, path)
+    return (ToolCall(id=calls.add_function(name), name=name, arguments=arguments),)
 
 
 def _tool_call(call: JsonObject, path: str) -> ToolCall:
-    if _required_text(call, "type", path) != "function":
+    if required(call, "type", as_text, path) != "function":
         raise UnsupportedValue(f"Unsupported value: '{path}.type' supports only 'function'.", param=f"{path}.type")
-    function = call.get("function")
-    if function is None:
-        raise missing(f"{path}.function")
-    function = as_object(function, f"{path}.function")
+    function = required(call, "function", as_object, path)
     return ToolCall(
-        id=_required_text(call, "id", path),
-        name=_required_text(function, "name", f"{path}.function"),
-        arguments=_required_text(function, "arguments", f"{path}.function"),
+        id=required(call, "id", as_text, path),
+        name=required(function, "name", as_text, f"{path}.function"),
+        arguments=required(function, "arguments", as_text, f"{path}.function"),
     )
 
 
 def _reasoning(item: JsonObject, path: str) -> str | None:
     """Two names are in use for the same text."""
-    first, second = _text(item, "reasoning_content", path), _text(item, "reasoning", path)
+    first, second = optional(item, "reasoning_content", as_text, path), optional(item, "reasoning", as_text, path)
     if first is not None and second is not None and first != second:
         raise InvalidRequest(
             f"'{path}.reasoning_content' and '{path}.reasoning' are two names of one field: send one of them.",
             param=f"{path}.reasoning",
         )
     return second if first is None else first
-
-
-def _text(item: JsonObject, key: str, path: str) -> str | None:
-    value = item.get(key)
-    return None if value is None else as_text(value, f"{path}.{key}")
-
-
-def _required_text(item: JsonObject, key: str, path: str) -> str:
-    text = _text(item, key, path)
-    if text is None:
-        raise missing(f"{path}.{key}")
-    return text
 
 
 def _empty(path: str, what: str) -> InvalidRequest:

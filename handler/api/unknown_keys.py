@@ -60,6 +60,7 @@ def _message(message: Json, path: str) -> Iterator[UnknownKey]:
     for j, part in enumerate(items_of(message.get("content"))):
         if isinstance(part, dict):
             yield from foreign_keys(part, PART_KEYS.get(str(part.get("type"))), f"{path}.content[{j}]")
+    yield from foreign_keys(message.get("function_call"), FUNCTION_KEYS, f"{path}.function_call")
     for j, call in enumerate(items_of(message.get("tool_calls"))):
         if isinstance(call, dict) and call.get("type") == "function":
             yield from foreign_keys(call, TOOL_CALL_KEYS, f"{path}.tool_calls[{j}]")

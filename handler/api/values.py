@@ -5,6 +5,8 @@ the reader's own documentation, from which the README's matrix is made. Codes an
 """
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -15,6 +17,10 @@ JsonObject: TypeAlias = dict[str, "Json"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+
+MAX_NAME = 64  # characters
+_NAME = re.compile("[a-zA-Z0-9_-]+")
 
 
 class Reader(Protocol[T_co]):
@@ -76,6 +82,20 @@ def as_text(value: Json, path: str) -> str:
     return value
 
 
+def optional(item: JsonObject, key: str, reader: Callable[[Json, str], T], path: str) -> T | None:
+    """What `reader` makes of a key of the object at `path`; None where it is absent or null."""
+    value = item.get(key)
+    return None if value is None else reader(value, f"{path}.{key}")
+
+
+def required(item: JsonObject, key: str, reader: Callable[[Json, str], T], path: str) -> T:
+    """The same for a key that must be there."""
+    value = item.get(key)
+    if value is None:
+        raise missing(f"{path}.{key}")
+    return reader(value, f"{path}.{key}")
+
+
 @dataclass(frozen=True, slots=True)
 class Boolean:
     summary: str = "boolean"
@@ -104,6 +124,23 @@ class Text:
                 code="string_above_max_length",
             )
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name as OpenAI allows it for functions and response formats."""
+
+    summary: str = f"string of 1 to {MAX_NAME} of a-z, A-Z, 0-9, _ and -"
+
+    def __call__(self, value: Json, path: str) -> str:
+        name = Text(MAX_NAME)(value, path)
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(
+                f"Invalid '{path}': string does not match pattern. Expected a string that matches the pattern"
+                f" '^{_NAME.pattern}$'.",
+                param=path,
+            )
+        return name
 
 
 @dataclass(frozen=True, slots=True)

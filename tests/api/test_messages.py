@@ -35,6 +35,36 @@ def test_a_tool_exchange() -> None:
     )
 
 
+def test_a_tool_message_answers_any_call_before_it() -> None:
+    calls = [CALL, {**CALL, "id": "call_2"}]
+    *_, last = read(
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "call_2", "content": "2"},
+        {"role": "user", "content": "and the other?"},
+        {"role": "tool", "tool_call_id": "call_1", "content": ""},
+    )
+    assert last == Message(role="tool", tool_call_id="call_1", content="")
+
+
+def test_a_tool_message_that_answers_no_call_is_named() -> None:
+    answer: Json = {"role": "tool", "tool_call_id": "call_9", "content": "a"}
+    with pytest.raises(InvalidRequest) as caught:
+        read({"role": "assistant", "tool_calls": [CALL]}, answer)
+    assert caught.value.param == "messages[1].tool_call_id"
+
+
+def test_the_older_form_of_a_tool_exchange() -> None:
+    call: Json = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    answer: Json = {"role": "function", "name": "f", "content": "42"}
+    assert read(call, answer, call, answer, {"role": "function", "name": "g", "content": None}) == (
+        Message(role="assistant", tool_calls=(ToolCall(id="function_call_0", name="f", arguments="{}"),)),
+        Message(role="tool", name="f", tool_call_id="function_call_0", content="42"),
+        Message(role="assistant", tool_calls=(ToolCall(id="function_call_1", name="f", arguments="{}"),)),
+        Message(role="tool", name="f", tool_call_id="function_call_1", content="42"),
+        Message(role="tool", name="g", content=""),
+    )
+
+
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
 def test_both_names_of_reasoning(key: str) -> None:
     assert read({"role": "assistant", "content": "a", key: "why"}) == (
@@ -66,7 +96,8 @@ def part(value: Json, role: str = "user") -> Json:
         ("hi", "messages[0]", "invalid_type"),
         ({}, "messages[0].role", "missing_required_parameter"),
         ({"role": "robot", "content": "a"}, "messages[0].role", "invalid_value"),
-        ({"role": "function", "name": "f", "content": "a"}, "messages[0].role", "unsupported_value"),
+        ({"role": "function", "content": "a"}, "messages[0].name", "missing_required_parameter"),
+        ({"role": "function", "name": "f", "content": 1}, "messages[0].content", "invalid_type"),
         ({"role": 1, "content": "a"}, "messages[0].role", "invalid_type"),
         ({"role": "user"}, "messages[0].content", "missing_required_parameter"),
         ({"role": "user", "content": None}, "messages[0].content", "missing_required_parameter"),
@@ -80,10 +111,21 @@ def part(value: Json, role: str = "user") -> Json:
         ({"role": "assistant", "tool_calls": []}, "messages[0].content", "missing_required_parameter"),
         ({"role": "assistant", "content": "a", "audio": {"id": "x"}}, "messages[0].audio", "unsupported_parameter"),
         (
-            {"role": "assistant", "function_call": {"name": "f", "arguments": ""}},
-            "messages[0].function_call",
-            "unsupported_parameter",
+            {"role": "assistant", "function_call": {"name": "f"}},
+            "messages[0].function_call.arguments",
+            "missing_required_parameter",
         ),
+        (
+            {"role": "assistant", "function_call": {"name": "f", "arguments": "", "x": 1}},
+            "messages[0].function_call.x",
+            "unknown_parameter",
+        ),
+        (
+            {"role": "assistant", "function_call": {"name": "f", "arguments": ""}, "tool_calls": [CALL]},
+            "messages[0].function_call",
+            "invalid_value",
+        ),
+        ({"role": "tool", "tool_call_id": "call_1", "content": "a"}, "messages[0].role", "invalid_value"),
         (
             {"role": "assistant", "content": "a", "reasoning": "x", "reasoning_content": "y"},
             "messages[0].reasoning",
