@@ -1,5 +1,7 @@
 """torch, and the default model through both exporters, each loaded once."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from model_export.checkpoint import Checkpoint
@@ -22,7 +24,7 @@ def reference(checkpoint: Checkpoint) -> Model:
     return TorchModel(load_model(checkpoint, Stopwatch()))
 
 
-@pytest.fixture(scope="session", params=["direct", "optimum"])
-def fp32(request: pytest.FixtureRequest, checkpoint: Checkpoint) -> Model:
-    """Each exporter's fp32 graph in turn."""
-    return served(artefact(checkpoint, request.param, RECIPES["fp32"]))
+@pytest.fixture(scope="session")
+def fp32(checkpoint: Checkpoint) -> Mapping[str, Model]:
+    """Each exporter's fp32 graph."""
+    return {exporter: served(artefact(checkpoint, exporter, RECIPES["fp32"])) for exporter in ("direct", "optimum")}
