@@ -20,13 +20,18 @@ from handler.api.record import RequestRecord
 from handler.api.sse import EventStream, StreamFailed, event, watching
 from handler.api.stepping import EngineThread, Stream
 from handler.api.values import JsonObject
-from handler.errors import DeadlineExceeded
+from handler.errors import DeadlineExceeded, EndpointError
 from handler.scope import DEADLINE
 
 MAX_DROPPED_SHOWN = 32  # paths in x-dropped-fields; clients refuse very long headers
 
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
+
+
+def error_event(error: EndpointError) -> bytes:
+    """How a stream of unnamed events tells of a failure."""
+    return event(dumps(error_object(error)))
 
 
 class Prepared(Protocol[E_co]):
@@ -54,13 +59,15 @@ class Answering:
         render: Callable[[AsyncIterator[E]], AsyncGenerator[bytes, None]],
         *,
         headers: Mapping[str, str],
+        failure: Callable[[EndpointError], bytes] = error_event,
     ) -> Response:
-        """Server-sent events, made by `render`. Whatever `prepare` raises is raised before the first byte."""
+        """Server-sent events, made by `render`; those that tell of a failure after the first byte, by `failure`.
+        Whatever `prepare` raises is raised before the first byte."""
         record = RequestRecord.of(request.scope)
         with ExitStack() as closing:
             events, _ = await self._start(request, prepare, record, closing)
             return EventStream(
-                _failing_visibly(render(events), record),
+                _failing_visibly(render(events), record, failure),
                 on_disconnect=events.cancel,
                 closing=closing.pop_all(),
                 headers=headers,
@@ -112,8 +119,10 @@ async def receive_object(request: Request, max_bytes: int) -> JsonObject:
     return parse_object(await read_body(request.stream(), max_bytes))
 
 
-async def _failing_visibly(stream: AsyncGenerator[bytes, None], record: RequestRecord) -> AsyncGenerator[bytes, None]:
-    """The same events; a failure is a last one, without `[DONE]`, and then raised as StreamFailed."""
+async def _failing_visibly(
+    stream: AsyncGenerator[bytes, None], record: RequestRecord, failure: Callable[[EndpointError], bytes]
+) -> AsyncGenerator[bytes, None]:
+    """The same events; a failure is told in the last ones, without `[DONE]`, and then raised as StreamFailed."""
     try:
         async with aclosing(stream):
             async for item in stream:
@@ -121,7 +130,7 @@ async def _failing_visibly(stream: AsyncGenerator[bytes, None], record: RequestR
     except Exception as error:
         record.error = type(error).__qualname__
         log_fault(error, record)
-        yield event(dumps(error_object(told(error))))
+        yield failure(told(error))
         raise StreamFailed from error
     finally:
         record.disconnected = record.finish_reason is None and record.error is None
