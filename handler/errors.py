@@ -65,8 +65,8 @@ class ContextLengthExceeded(InvalidRequest):
 
     def __init__(self, *, prompt_tokens: int, context_window: int, param: str = "messages") -> None:
         super().__init__(
-            f"This model's maximum context length is {context_window} tokens. However, your messages resulted in"
-            f" {prompt_tokens} tokens. Please reduce the length of the messages.",
+            f"This model's maximum context length is {context_window} tokens. However, your {param} resulted in"
+            f" {prompt_tokens} tokens. Please reduce the length of the {param}.",
             param=param,
         )
 

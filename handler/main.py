@@ -101,15 +101,18 @@ def load_chat_service(settings: Settings) -> "ChatService":
         if manifest.chat_template_file is not None:
             source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
             template = ChatTemplate(source, manifest.special_tokens)
+        loaded = tokenizer.result()
         service = ChatService(
             ServedModel(
                 name=manifest.name,
                 created=manifest.created,
                 decoder=decoder.result(),
-                tokenizer=tokenizer.result(),
+                tokenizer=loaded,
                 chat_template=template,
                 end_token_ids=manifest.end_token_ids,
                 fingerprint=fingerprint(manifest, __version__),
+                start_token_ids=loaded.start_ids,
+                bos_token_id=manifest.bos_token_id,
             )
         )
     service.warm()

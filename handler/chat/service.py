@@ -20,7 +20,11 @@ from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedVal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """A loaded model. `chat_template` is None for a base model; `created` is in Unix seconds."""
+    """A loaded model. `chat_template` is None for a base model; `created` is in Unix seconds.
+
+    `start_token_ids` are what the tokenizer puts before a raw prompt; `bos_token_id` begins a document, for a model
+    that has such a token.
+    """
 
     name: str
     created: int
@@ -29,6 +33,8 @@ class ServedModel:
     chat_template: ChatTemplate | None
     end_token_ids: tuple[int, ...]
     fingerprint: str
+    start_token_ids: tuple[int, ...] = ()
+    bos_token_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +94,7 @@ class ChatService:
                 f"The model {model.name!r} has no chat template: use /v1/completions, or export it with a template.",
                 param="messages",
             )
-        _check_token_ids(params, model.decoder.vocab_size)
+        check_token_ids(params, model.decoder.vocab_size)
         prompt_ids = self._prompts.build(conversation, options or TemplateOptions())
         window = model.decoder.context_window
         if len(prompt_ids) >= window:
@@ -96,7 +102,8 @@ class ChatService:
         return PreparedChat(model=model, params=params, prompt_ids=tuple(prompt_ids))
 
 
-def _check_token_ids(params: GenerationParams, vocab_size: int) -> None:
+def check_token_ids(params: GenerationParams, vocab_size: int) -> None:
+    """Raises InvalidRequest if `params` names a token that the model does not have."""
     for field, token_ids in (("logit_bias", params.logit_bias), ("stop_token_ids", params.stop_token_ids)):
         for token_id in token_ids:
             if not 0 <= token_id < vocab_size:
