@@ -133,7 +133,7 @@ async def _failing_visibly(
         yield failure(told(error))
         raise StreamFailed from error
     finally:
-        record.disconnected = record.finish_reason is None and record.error is None
+        record.disconnected = not record.complete and record.error is None
 
 
 def _deadline(scope: Scope) -> float | None:

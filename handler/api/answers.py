@@ -2,62 +2,71 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from handler.api.chunks import Chunks, Envelope, completion
+from handler.api.chunks import AnswerForm, Chunks, Envelope
+from handler.api.completion import Folding
 from handler.api.error_responses import internal_fault
 from handler.api.record import RequestRecord
 from handler.api.sse import DONE, event
 from handler.api.values import JsonObject
-from handler.chat.deltas import ChatEvent, ChatFinishReason, Stopped, TextDelta
-from handler.engine.events import Finished, SampledToken
+from handler.chat.deltas import (
+    ChatEvent,
+    ReasoningDelta,
+    Stopped,
+    TextDelta,
+    ToolCallArguments,
+    ToolCallStart,
+)
+from handler.engine.events import Finished
 from handler.errors import ConfigurationError, EndpointError
 
 
 async def stream_answer(
-    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, *, include_usage: bool
+    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, form: AnswerForm
 ) -> AsyncGenerator[bytes, None]:
-    """Server-sent events. The first comes before the prompt is run."""
-    chunks = Chunks(envelope, include_usage=include_usage)
-    yield event(chunks.first())
+    """Server-sent events. The first come before the prompt is run."""
+    chunks = Chunks(envelope, form)
+    for first in chunks.first():
+        yield event(first)
     async for item in events:
-        if isinstance(item, TextDelta):
-            record.token()
-            if item.text or item.tokens:
+        _note(record, item)
+        match item:
+            case TextDelta(text=text, tokens=tokens) if text or tokens:
                 yield event(chunks.text(item))
-        elif isinstance(item, Stopped):
-            record.stopped(item.reason)
-            yield event(chunks.finish(item.reason))
-        elif isinstance(item, Finished):
-            record.finished(item.usage)
-            if include_usage:
-                yield event(chunks.usage(item.usage))
-            yield DONE
+            case ReasoningDelta(text=text) if text:
+                yield event(chunks.reasoning(item))
+            case ToolCallStart():
+                yield event(chunks.call(item))
+            case ToolCallArguments(text=text) if text:
+                yield event(chunks.arguments(item))
+            case Stopped():
+                yield event(chunks.finish(item))
+            case Finished(usage=usage):
+                if form.include_usage:
+                    yield event(chunks.usage(usage))
+                yield DONE
 
 
 async def fold_answer(
-    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, *, logprobs: bool
+    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, form: AnswerForm
 ) -> JsonObject | None:
     """The same deltas as one `chat.completion`; None if they ended early because nobody waits any more."""
-    texts: list[str] = []
-    tokens: list[SampledToken] = []
-    reason: ChatFinishReason = "length"
+    folding = Folding(form)
     async for item in events:
-        if isinstance(item, TextDelta):
-            record.token()
-            texts.append(item.text)
-            tokens += item.tokens
-        elif isinstance(item, Stopped):
-            record.stopped(item.reason)
-            reason = item.reason
-        elif isinstance(item, Finished):
-            record.finished(item.usage)
-            return completion(
-                envelope,
-                content="".join(texts),
-                tokens=tokens if logprobs else None,
-                reason=reason,
-                usage=item.usage,
-            )
+        _note(record, item)
+        folding.add(item)
+        if isinstance(item, Finished):
+            return folding.completion(envelope, item.usage)
     return None
+
+
+def _note(record: RequestRecord, item: ChatEvent) -> None:
+    match item:
+        case TextDelta() | ReasoningDelta() | ToolCallArguments():
+            record.token()
+        case Stopped(reason=reason):
+            record.stopped(reason)
+        case Finished(usage=usage):
+            record.finished(usage)
 
 
 def told(error: Exception) -> EndpointError:

@@ -3,15 +3,17 @@
 The delta of one token is the hot path: it is cut once into a prefix and a suffix, and each token only escapes its text.
 The cut is made in the text that `dumps` wrote, so both ways give the same bytes. All JSON here is ASCII: some clients
 take U+2028 or U+0085 in a stream for the end of a line.
+
+Log-probabilities belong to the content: what is thought and what is called has none.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from handler.api.values import Json, JsonObject
-from handler.chat.deltas import ChatFinishReason, TextDelta
+from handler.chat.deltas import ChatFinishReason, ReasoningDelta, Stopped, TextDelta, ToolCallArguments, ToolCallStart
 from handler.engine.events import SampledToken, TokenLogprob, Usage
 
 # What OpenAI sends for a token that is out of reach; −inf is not JSON.
@@ -48,55 +50,88 @@ class Envelope:
         }
 
 
-class Chunks:
-    """The `chat.completion.chunk`s of one answer, as JSON text."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerForm:
+    """How the answer is to be told. `legacy_functions`: calls in the older shape, one at most."""
 
-    def __init__(self, envelope: Envelope, *, include_usage: bool) -> None:
+    choices: int = 1
+    include_usage: bool = False
+    logprobs: bool = False
+    legacy_functions: bool = False
+
+    def finish_reason(self, reason: ChatFinishReason) -> str:
+        """The reason in this form's words."""
+        return "function_call" if self.legacy_functions and reason == "tool_calls" else reason
+
+
+class Chunks:
+    """The `chat.completion.chunk`s of one answer, as JSON text. Each has one choice; the last, with the usage, none."""
+
+    def __init__(self, envelope: Envelope, form: AnswerForm) -> None:
         self._envelope = envelope
-        self._include_usage = include_usage
-        whole = dumps(self.chunk({"content": _MARK}))
-        self._prefix, _, self._suffix = whole.partition(_encode_text(_MARK))
+        self._form = form
+        self._cuts: dict[tuple[int, str, int], tuple[str, str]] = {}
 
     def chunk(
-        self, delta: JsonObject, *, logprobs: Json = None, finish_reason: ChatFinishReason | None = None
+        self, choice: int, delta: JsonObject, *, logprobs: Json = None, finish_reason: str | None = None
     ) -> JsonObject:
-        """One chunk with one choice."""
-        choice: JsonObject = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
-        chunk = self._envelope.wrap("chat.completion.chunk", [choice])
-        if self._include_usage:
+        """One chunk."""
+        told: JsonObject = {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+        chunk = self._envelope.wrap("chat.completion.chunk", [told])
+        if self._form.include_usage:
             chunk["usage"] = None
         return chunk
 
-    def first(self) -> str:
-        """The role, before any text."""
-        return dumps(self.chunk({"role": "assistant", "content": ""}))
+    def first(self) -> Iterator[str]:
+        """Each choice's role, before any text."""
+        for choice in range(self._form.choices):
+            yield dumps(self.chunk(choice, {"role": "assistant", "content": ""}))
 
     def text(self, delta: TextDelta) -> str:
         """The text of one token."""
-        if not delta.tokens:
-            return self._prefix + _encode_text(delta.text) + self._suffix
-        return dumps(self.chunk({"content": delta.text}, logprobs=logprobs_object(delta.tokens)))
+        if delta.tokens:
+            logprobs = logprobs_object(delta.tokens)
+            return dumps(self.chunk(delta.choice, {"content": delta.text}, logprobs=logprobs))
+        return self._cut(delta.choice, "content", 0, lambda text: {"content": text}, delta.text)
 
-    def finish(self, reason: ChatFinishReason) -> str:
-        """The end, with the reason."""
-        return dumps(self.chunk({}, finish_reason=reason))
+    def reasoning(self, delta: ReasoningDelta) -> str:
+        """What is thought."""
+        return self._cut(delta.choice, "reasoning", 0, lambda text: {"reasoning_content": text}, delta.text)
+
+    def call(self, start: ToolCallStart) -> str:
+        """The beginning of a call."""
+        function: JsonObject = {"name": start.name, "arguments": ""}
+        if self._form.legacy_functions:
+            return dumps(self.chunk(start.choice, {"function_call": function}))
+        call: JsonObject = {"index": start.call, "id": start.id, "type": "function", "function": function}
+        return dumps(self.chunk(start.choice, {"tool_calls": [call]}))
+
+    def arguments(self, delta: ToolCallArguments) -> str:
+        """More of a call's arguments."""
+
+        def told(text: str) -> JsonObject:
+            if self._form.legacy_functions:
+                return {"function_call": {"arguments": text}}
+            return {"tool_calls": [{"index": delta.call, "function": {"arguments": text}}]}
+
+        return self._cut(delta.choice, "arguments", delta.call, told, delta.text)
+
+    def finish(self, stopped: Stopped) -> str:
+        """The end of a choice, with the reason."""
+        return dumps(self.chunk(stopped.choice, {}, finish_reason=self._form.finish_reason(stopped.reason)))
 
     def usage(self, usage: Usage) -> str:
         """The chunk without choices that `include_usage` asks for."""
         return dumps(self._envelope.wrap("chat.completion.chunk", []) | {"usage": usage_object(usage)})
 
-
-def completion(
-    envelope: Envelope, *, content: str, tokens: Iterable[SampledToken] | None, reason: ChatFinishReason, usage: Usage
-) -> JsonObject:
-    """The `chat.completion` of an answer that is not streamed. `tokens` None: no log-probabilities were asked for."""
-    choice: JsonObject = {
-        "index": 0,
-        "message": {"role": "assistant", "content": content, "refusal": None},
-        "logprobs": None if tokens is None else logprobs_object(tokens),
-        "finish_reason": reason,
-    }
-    return envelope.wrap("chat.completion", [choice]) | {"usage": usage_object(usage)}
+    def _cut(self, choice: int, kind: str, number: int, delta: Callable[[str], JsonObject], text: str) -> str:
+        """The chunk of `delta(text)`, of which only the text is not there yet."""
+        key = (choice, kind, number)
+        if key not in self._cuts:
+            prefix, _, suffix = dumps(self.chunk(choice, delta(_MARK))).partition(_encode_text(_MARK))
+            self._cuts[key] = prefix, suffix
+        prefix, suffix = self._cuts[key]
+        return prefix + _encode_text(text) + suffix
 
 
 def usage_object(usage: Usage) -> JsonObject:

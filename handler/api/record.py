@@ -30,6 +30,7 @@ class RequestRecord:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     finish_reason: ChatFinishReason | None = None
+    complete: bool = False  # the answer came to its end
     error: str | None = None  # the class of what went wrong after the first byte
     disconnected: bool = False
 
@@ -53,6 +54,7 @@ class RequestRecord:
         self.finish_reason = reason
 
     def finished(self, usage: Usage) -> None:
+        self.complete = True
         self.prompt_tokens = usage.prompt_tokens
         self.completion_tokens = usage.completion_tokens
         self.cached_tokens = usage.cached_tokens

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from handler.api.answers import fold_answer, stream_answer
-from handler.api.chunks import Chunks, Envelope, dumps, logprobs_object
+from handler.api.chunks import AnswerForm, Chunks, Envelope, dumps, logprobs_object
 from handler.api.record import RequestRecord
-from handler.chat.deltas import ChatEvent, Stopped, TextDelta
+from handler.api.values import JsonObject
+from handler.chat.deltas import ChatEvent, ReasoningDelta, Stopped, TextDelta, ToolCallArguments, ToolCallStart
 from handler.engine.events import Finished, Prefilling, SampledToken, TokenLogprob, Usage
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -43,6 +45,47 @@ WITH_LOGPROBS: tuple[ChatEvent, ...] = (
 )
 
 
+TOOLS: tuple[ChatEvent, ...] = (
+    ReasoningDelta(text="hm"),
+    ReasoningDelta(text="m"),
+    TextDelta(text="Let me see."),
+    ToolCallStart(call=0, id="call_a", name="f"),
+    ToolCallArguments(call=0, text=""),
+    ToolCallArguments(call=0, text='{"x":'),
+    ToolCallArguments(call=0, text="1}"),
+    ToolCallStart(call=1, id="call_b", name="g"),
+    ToolCallArguments(call=1, text="{}"),
+    Stopped(reason="tool_calls"),
+    Finished(usage=Usage(prompt_tokens=5, completion_tokens=9, reasoning_tokens=2)),
+)
+FUNCTION: tuple[ChatEvent, ...] = (
+    ToolCallStart(call=0, id="call_a", name="f"),
+    ToolCallArguments(call=0, text='{"x":'),
+    ToolCallArguments(call=0, text="1}"),
+    Stopped(reason="tool_calls"),
+    Finished(usage=USAGE),
+)
+# Two choices take turns; the second ends first.
+TWO: tuple[ChatEvent, ...] = (
+    TextDelta(text="a", choice=0),
+    TextDelta(text="x", choice=1),
+    TextDelta(text="b", choice=0),
+    Stopped(reason="stop", choice=1),
+    TextDelta(text="c", choice=0),
+    Stopped(reason="length", choice=0),
+    Finished(usage=USAGE),
+)
+WITH_USAGE = AnswerForm(include_usage=True)
+SCENES: dict[str, tuple[tuple[ChatEvent, ...], AnswerForm]] = {
+    "plain": (PLAIN, AnswerForm()),
+    "usage": (PLAIN, WITH_USAGE),
+    "logprobs": (WITH_LOGPROBS, AnswerForm(logprobs=True)),
+    "tools": (TOOLS, WITH_USAGE),
+    "function": (FUNCTION, AnswerForm(legacy_functions=True)),
+    "two": (TWO, AnswerForm(choices=2, include_usage=True)),
+}
+
+
 def record() -> RequestRecord:
     return RequestRecord(request_id="req_1", method="POST", path="/v1/chat/completions")
 
@@ -52,55 +95,73 @@ async def events(items: tuple[ChatEvent, ...]) -> AsyncIterator[ChatEvent]:
         yield item
 
 
-async def stream(items: tuple[ChatEvent, ...], *, include_usage: bool) -> bytes:
-    return b"".join(
-        [chunk async for chunk in stream_answer(events(items), ENVELOPE, record(), include_usage=include_usage)]
-    )
+async def stream(name: str) -> str:
+    items, form = SCENES[name]
+    return b"".join([chunk async for chunk in stream_answer(events(items), ENVELOPE, record(), form)]).decode()
 
 
-@pytest.mark.parametrize(
-    ("name", "items", "include_usage"),
-    [
-        ("plain.sse", PLAIN, False),
-        ("usage.sse", PLAIN, True),
-        ("logprobs.sse", WITH_LOGPROBS, False),
-    ],
-)
-async def test_a_stream_is_byte_for_byte_the_golden_one(
-    name: str, items: tuple[ChatEvent, ...], include_usage: bool
-) -> None:
-    assert (await stream(items, include_usage=include_usage)).decode() == (GOLDEN / name).read_text()
+async def fold(name: str) -> JsonObject:
+    items, form = SCENES[name]
+    answer = await fold_answer(events(items), ENVELOPE, record(), form)
+    assert answer is not None
+    return answer
 
 
-@pytest.mark.parametrize(
-    ("name", "items", "logprobs"), [("plain.json", PLAIN, False), ("logprobs.json", WITH_LOGPROBS, True)]
-)
-async def test_a_completion_is_the_golden_one(name: str, items: tuple[ChatEvent, ...], logprobs: bool) -> None:
-    answer = await fold_answer(events(items), ENVELOPE, record(), logprobs=logprobs)
-    assert json.dumps(answer, indent=2, ensure_ascii=False) + "\n" == (GOLDEN / name).read_text()
+@pytest.mark.parametrize("name", SCENES)
+async def test_a_stream_is_byte_for_byte_the_golden_one(name: str) -> None:
+    assert await stream(name) == (GOLDEN / f"{name}.sse").read_text()
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_a_completion_is_the_golden_one(name: str) -> None:
+    answer = await fold(name)
+    assert json.dumps(answer, indent=2, ensure_ascii=False) + "\n" == (GOLDEN / f"{name}.json").read_text()
     ChatCompletion.model_validate(answer, strict=True)
 
 
-@pytest.mark.parametrize("items", [PLAIN, WITH_LOGPROBS], ids=["plain", "logprobs"])
-async def test_every_chunk_is_what_the_official_client_reads(items: tuple[ChatEvent, ...]) -> None:
-    lines = (await stream(items, include_usage=True)).decode().split("\n\n")
+@pytest.mark.parametrize("name", SCENES)
+async def test_the_official_client_folds_a_stream_to_the_same_answer(name: str) -> None:
+    lines = (await stream(name)).split("\n\n")
     assert lines[-2:] == ["data: [DONE]", ""]
-    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
-    for chunk in chunks:
-        ChatCompletionChunk.model_validate(chunk, strict=True)
+    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    for line in lines[:-2]:
+        chunk = ChatCompletionChunk.model_validate_json(line.removeprefix("data: "), strict=True)
+        state.handle_chunk(chunk)
+    folded = state.current_completion_snapshot.model_dump(exclude_none=True)
+    whole = ChatCompletion.model_validate(await fold(name)).model_dump(exclude_none=True)
+    for one, other in zip(folded["choices"], whole["choices"], strict=True):
+        for call in one["message"].get("tool_calls", []):
+            del call["index"]
+            call["function"].pop("parsed_arguments", None)
+        # A stream opens with an empty text before it knows that none will come.
+        assert (one["message"].pop("content") or None) == (other["message"].pop("content", None) or None)
+        assert one["message"] == other["message"]
+        assert (one["index"], one["finish_reason"]) == (other["index"], other["finish_reason"])
+
+
+@pytest.mark.parametrize("name", [name for name, (_, form) in SCENES.items() if form.include_usage])
+async def test_usage_is_told_once_and_last(name: str) -> None:
+    chunks = [json.loads(line.removeprefix("data: ")) for line in (await stream(name)).split("\n\n")[:-2]]
     assert [chunk["usage"] is None for chunk in chunks] == [True] * (len(chunks) - 1) + [False]
     assert [len(chunk["choices"]) for chunk in chunks] == [1] * (len(chunks) - 1) + [0]
 
 
 @pytest.mark.parametrize("text", ["a", '"\\/\n\t\x00', "é😀\u2028\x85", "\x7f", "</script>"])
-@pytest.mark.parametrize("include_usage", [False, True])
-def test_the_hot_path_writes_the_same_bytes_as_the_plain_one(text: str, include_usage: bool) -> None:
-    chunks = Chunks(ENVELOPE, include_usage=include_usage)
-    assert chunks.text(TextDelta(text=text)) == dumps(chunks.chunk({"content": text}))
+@pytest.mark.parametrize("form", [AnswerForm(), WITH_USAGE], ids=["plain", "usage"])
+def test_the_hot_path_writes_the_same_bytes_as_the_plain_one(text: str, form: AnswerForm) -> None:
+    chunks = Chunks(ENVELOPE, form)
+    for _ in range(2):  # cut, then cut already
+        assert chunks.text(TextDelta(text=text)) == dumps(chunks.chunk(0, {"content": text}))
+        assert chunks.reasoning(ReasoningDelta(text=text, choice=1)) == dumps(
+            chunks.chunk(1, {"reasoning_content": text})
+        )
+        for call in (0, 1):
+            delta: JsonObject = {"tool_calls": [{"index": call, "function": {"arguments": text}}]}
+            assert chunks.arguments(ToolCallArguments(call=call, text=text)) == dumps(chunks.chunk(0, delta))
 
 
 def test_a_chunk_holds_no_line_end_of_any_kind() -> None:
-    text = Chunks(ENVELOPE, include_usage=False).text(TextDelta(text="a\n\r\x0b\x0c\x1c\x85\u2028\u2029b"))
+    text = Chunks(ENVELOPE, AnswerForm()).text(TextDelta(text="a\n\r\x0b\x0c\x1c\x85\u2028\u2029b"))
     assert len(text.splitlines()) == 1
 
 
@@ -130,7 +191,7 @@ async def test_no_tokens_at_all_is_still_an_answer() -> None:
         Stopped(reason="stop"),
         Finished(usage=Usage(prompt_tokens=1, completion_tokens=1)),
     )
-    answer = await fold_answer(events(items), ENVELOPE, record(), logprobs=True)
+    answer = await fold_answer(events(items), ENVELOPE, record(), AnswerForm(logprobs=True))
     assert answer is not None
     assert answer["choices"] == [
         {

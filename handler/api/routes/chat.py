@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.answers import fold_answer, stream_answer
 from handler.api.chat_request import read_chat_request
-from handler.api.chunks import Envelope
+from handler.api.chunks import AnswerForm, Envelope
 from handler.api.models import Models
 from handler.api.record import RequestRecord
 from handler.api.unknown_keys import UnknownFields
@@ -40,11 +40,11 @@ def chat_router(
             fingerprint=service.model.fingerprint,
         )
         headers = dropped_header(asked.dropped)
+        form = AnswerForm(include_usage=asked.include_usage, logprobs=asked.params.top_logprobs is not None)
         if asked.stream:
-            render = partial(stream_answer, envelope=envelope, record=record, include_usage=asked.include_usage)
+            render = partial(stream_answer, envelope=envelope, record=record, form=form)
             return await answering.streamed(request, prepare, render, headers=headers)
-        logprobs = asked.params.top_logprobs is not None
-        fold = partial(fold_answer, envelope=envelope, record=record, logprobs=logprobs)
+        fold = partial(fold_answer, envelope=envelope, record=record, form=form)
         return await answering.whole(request, prepare, fold, headers=headers)
 
     return router
