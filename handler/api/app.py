@@ -23,6 +23,7 @@ from handler.api.routes.chat import chat_router
 from handler.api.routes.health import health_router
 from handler.api.routes.models import models_router
 from handler.api.routes.page import page_router
+from handler.api.routes.responses import responses_router
 from handler.api.stepping import EngineThread
 from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService
@@ -56,15 +57,17 @@ def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = N
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     models = Models(services)
-    app.include_router(
-        chat_router(
-            models=models,
-            answering=Answering(EngineThread(), Admission(config.max_concurrency)),
-            max_body_bytes=config.max_body_bytes,
-            max_output_tokens=config.max_output_tokens,
-            unknown_fields=config.unknown_fields,
+    answering = Answering(EngineThread(), Admission(config.max_concurrency))
+    for router in (chat_router, responses_router):
+        app.include_router(
+            router(
+                models=models,
+                answering=answering,
+                max_body_bytes=config.max_body_bytes,
+                max_output_tokens=config.max_output_tokens,
+                unknown_fields=config.unknown_fields,
+            )
         )
-    )
     app.include_router(models_router(models))
     app.include_router(health_router())
     app.include_router(page_router())

@@ -1,0 +1,1 @@
+"""The Responses API, stateless: items in, typed events or one object out."""

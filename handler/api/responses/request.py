@@ -1,0 +1,124 @@
+"""A request of the Responses API: a JSON object in, typed values out. Pure; everything that can be said without the
+model.
+
+Single fields are judged by their rows in `fields`; here are the rules between fields.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from handler.api import fields as chat
+from handler.api.generation import generation_params
+from handler.api.responses import fields
+from handler.api.responses.include import LOGPROBS
+from handler.api.responses.keys import find_unknown
+from handler.api.unknown_keys import UnknownFields, settle_unknown
+from handler.api.values import Json, JsonObject
+from handler.chat.conversation import Conversation, Message, TemplateOptions
+from handler.engine.params import GenerationParams
+from handler.errors import InvalidRequest, RequestError
+
+_OWN_NAMES: Final[Mapping[str, str]] = {"messages": "input"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsesRequest:
+    """What was asked, and how the answer is to be sent. `repeated` are the fields that the Response repeats, with
+    defaults where the request was silent; `dropped` lists unknown keys that a setting let pass."""
+
+    model: str
+    conversation: Conversation
+    params: GenerationParams
+    template: TemplateOptions
+    stream: bool
+    repeated: JsonObject
+    dropped: tuple[str, ...] = ()
+
+
+def read_responses_request(
+    body: JsonObject, *, unknown_fields: UnknownFields = "reject", max_output_tokens: int = 0
+) -> ResponsesRequest:
+    """The typed request. Drops unknown keys from `body` where the setting says so. Raises InvalidRequest.
+
+    `max_output_tokens` caps every answer's length, in tokens; 0 is no cap.
+    """
+    dropped = settle_unknown(find_unknown(body), unknown_fields)
+    for row in fields.FIELDS:
+        if row.standing != "effective":
+            row.of(body)
+    _check_nested(body)
+    stream = fields.STREAM.of(body)
+    if fields.STREAM_OPTIONS.of(body) is not None and not stream:
+        raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    return ResponsesRequest(
+        model=chat.MODEL.of(body),
+        conversation=_conversation(body),
+        params=generation_params(
+            body,
+            max_tokens=fields.MAX_OUTPUT_TOKENS.of(body),
+            top_logprobs=_top_logprobs(body),
+            max_output_tokens=max_output_tokens,
+        ),
+        template=TemplateOptions(template_kwargs=chat.CHAT_TEMPLATE_KWARGS.of(body)),
+        stream=stream,
+        repeated=_repeated(body),
+        dropped=dropped,
+    )
+
+
+@contextmanager
+def naming_own_fields() -> Iterator[None]:
+    """The chat service knows the fields of chat completions: what it refuses bears this API's names instead."""
+    try:
+        yield
+    except RequestError as error:
+        if error.param is not None:
+            error.param = _OWN_NAMES.get(error.param, error.param)
+        raise
+
+
+def _check_nested(body: JsonObject) -> None:
+    for holder in (fields.STREAM_OPTIONS, fields.TEXT, fields.REASONING):
+        for row in fields.NESTED_FIELDS[holder.name]:
+            row.of(holder.of(body) or {})
+
+
+def _conversation(body: JsonObject) -> Conversation:
+    turns, instructions = fields.INPUT.of(body), fields.INSTRUCTIONS.of(body)
+    first = () if instructions is None else (Message(role="system", content=instructions),)
+    if not turns:
+        raise InvalidRequest("Invalid 'input': it holds no message.", param="input")
+    return Conversation(messages=(*first, *turns))
+
+
+def _top_logprobs(body: JsonObject) -> int | None:
+    wanted, count = LOGPROBS in fields.INCLUDE.of(body), fields.TOP_LOGPROBS.of(body) or 0
+    if count and not wanted:
+        raise InvalidRequest(f"'top_logprobs' needs \"{LOGPROBS}\" in 'include'.", param="top_logprobs")
+    return count if wanted else None
+
+
+def _repeated(body: JsonObject) -> JsonObject:
+    labels: JsonObject = {
+        row.name: row.of(body)
+        for row in (fields.USER, fields.SAFETY_IDENTIFIER, fields.PROMPT_CACHE_KEY)
+        if row.of(body) is not None  # the specification has no null for `user`
+    }
+    metadata: dict[str, Json] = dict(fields.METADATA.of(body))
+    return {
+        "model": chat.MODEL.of(body),
+        "instructions": fields.INSTRUCTIONS.of(body),
+        "max_output_tokens": fields.MAX_OUTPUT_TOKENS.of(body),
+        "temperature": chat.TEMPERATURE.of(body),
+        "top_p": chat.TOP_P.of(body),
+        "top_logprobs": fields.TOP_LOGPROBS.of(body) or 0,
+        "text": {"format": {"type": "text"}, "verbosity": "medium"},
+        "reasoning": {"effort": None, "summary": None},
+        "tools": [],
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+        "metadata": metadata,
+        **labels,
+    }

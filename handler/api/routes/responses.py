@@ -1,0 +1,62 @@
+"""POST /v1/responses: stateless. Nothing is stored, so there is nothing to retrieve, delete or cancel."""
+
+import time
+import uuid
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+
+from handler.api.answering import Answering, dropped_header, receive_object
+from handler.api.models import Models
+from handler.api.record import RequestRecord
+from handler.api.responses.answers import fold_response, named_events, stream_response
+from handler.api.responses.events import ResponseEvents
+from handler.api.responses.objects import Head
+from handler.api.responses.request import ResponsesRequest, naming_own_fields, read_responses_request
+from handler.api.unknown_keys import UnknownFields
+from handler.chat.service import ChatService, PreparedChat
+from handler.errors import EndpointError
+
+
+def responses_router(
+    *,
+    models: Models,
+    answering: Answering,
+    max_body_bytes: int,
+    max_output_tokens: int,
+    unknown_fields: UnknownFields,
+) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/v1/responses")
+    async def create_response(request: Request) -> Response:
+        record = RequestRecord.of(request.scope)
+        body = await receive_object(request, max_body_bytes)
+        asked = read_responses_request(body, unknown_fields=unknown_fields, max_output_tokens=max_output_tokens)
+        service = models.service(asked.model)
+        record.model, record.stream = asked.model, asked.stream
+        head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
+        response = ResponseEvents(head, new_id=_new_id, clock=time.time)
+        prepare = partial(_prepare, service, asked)
+        headers = dropped_header(asked.dropped)
+        if asked.stream:
+            render = partial(stream_response, response=response, record=record)
+            failure = partial(_failure, response)
+            return await answering.streamed(request, prepare, render, headers=headers, failure=failure)
+        fold = partial(fold_response, response=response, record=record)
+        return await answering.whole(request, prepare, fold, headers=headers)
+
+    return router
+
+
+def _prepare(service: ChatService, asked: ResponsesRequest) -> PreparedChat:
+    with naming_own_fields():
+        return service.prepare(asked.conversation, asked.params, asked.template)
+
+
+def _failure(response: ResponseEvents, error: EndpointError) -> bytes:
+    return named_events(response.fail(error))
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"
