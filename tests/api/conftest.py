@@ -1,4 +1,4 @@
-"""Apps over the scripted model, in process and on a real socket."""
+"""Apps over the scripted model, in process and on a real socket; whatever they answer is held against the contract."""
 
 import threading
 import time
@@ -9,8 +9,10 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from handler.api.app import ApiConfig, create_app
+from tests.contract.wire import Checked
 from tests.fakes import ScriptedDecoder, chat_service
 
 MakeClient = Callable[..., httpx.AsyncClient]
@@ -25,19 +27,23 @@ def make_app(decoder: ScriptedDecoder | None = None, config: ApiConfig | None = 
 async def make_client() -> AsyncIterator[MakeClient]:
     """An HTTP client of an app in this process (whole responses only: its streams are buffered)."""
     opened: list[httpx.AsyncClient] = []
+    checked: list[Checked] = []
 
     def make(decoder: ScriptedDecoder | None = None, config: ApiConfig | None = None) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(make_app(decoder, config))
+        checked.append(Checked(make_app(decoder, config)))
+        transport = httpx.ASGITransport(checked[-1])
         opened.append(httpx.AsyncClient(transport=transport, base_url="http://test"))
         return opened[-1]
 
     yield make
     for client in opened:
         await client.aclose()
+    for app in checked:
+        app.check()
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
+def listening(app: ASGIApp) -> Iterator[str]:
     """Serves an ASGI app on a free port of 127.0.0.1 and yields its base URL."""
     config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", ws="none", http="h11", log_config=None)
     server = uvicorn.Server(config)
@@ -56,9 +62,13 @@ def listening(app: FastAPI) -> Iterator[str]:
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Serves the scripted model on a socket and returns the base URL."""
+    checked: list[Checked] = []
     with ExitStack() as running:
 
         def start(decoder: ScriptedDecoder | None = None, config: ApiConfig | None = None) -> str:
-            return running.enter_context(listening(make_app(decoder, config)))
+            checked.append(Checked(make_app(decoder, config)))
+            return running.enter_context(listening(checked[-1]))
 
         yield start
+    for app in checked:
+        app.check()
