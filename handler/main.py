@@ -71,6 +71,7 @@ def build_app(settings: Settings) -> "FastAPI":
         max_body_bytes=settings.max_body_bytes,
         max_concurrency=settings.max_concurrency,
         max_output_tokens=settings.max_output_tokens,
+        max_choices=settings.max_choices,
         unknown_fields=settings.unknown_fields,
     )
     return create_app(dict.fromkeys(names, service), config)

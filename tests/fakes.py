@@ -114,6 +114,7 @@ class ScriptedSession:
         if length > self.length:
             raise ValueError("longer than what is held")
         del self._tokens[length:]
+        self._step = max(0, length - len(self._prompt))
 
 
 def chat_service(

@@ -5,6 +5,7 @@ From the outside in: Observed, Cors, FaultBarrier, Authentication, then the rout
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -39,6 +40,7 @@ class ApiConfig:
     max_body_bytes: int = 6 * 1024 * 1024
     max_concurrency: int = 8  # answers in flight; above it 429
     max_output_tokens: int = 0  # a cap on every answer; 0: the window
+    max_choices: int = 8  # the largest n
     unknown_fields: UnknownFields = "reject"
 
 
@@ -58,7 +60,7 @@ def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = N
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     models = Models(services)
     answering = Answering(EngineThread(), Admission(config.max_concurrency))
-    for router in (chat_router, responses_router):
+    for router in (partial(chat_router, max_choices=config.max_choices), responses_router):
         app.include_router(
             router(
                 models=models,

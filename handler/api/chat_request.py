@@ -6,7 +6,7 @@ Single fields are judged by their rows in `fields`; here are the rules between f
 from dataclasses import dataclass
 
 from handler.api import fields
-from handler.api.generation import generation_params, include_usage
+from handler.api.generation import choices, generation_params, include_usage
 from handler.api.unknown_keys import UnknownFields, find_unknown, settle_unknown
 from handler.api.values import JsonObject
 from handler.chat.conversation import Conversation, TemplateOptions
@@ -28,11 +28,11 @@ class ChatRequest:
 
 
 def read_chat_request(
-    body: JsonObject, *, unknown_fields: UnknownFields = "reject", max_output_tokens: int = 0
+    body: JsonObject, *, unknown_fields: UnknownFields = "reject", max_output_tokens: int = 0, max_choices: int = 8
 ) -> ChatRequest:
     """The typed request. Drops unknown keys from `body` where the setting says so. Raises InvalidRequest.
 
-    `max_output_tokens` caps every answer's length, in tokens; 0 is no cap.
+    `max_output_tokens` caps every answer's length, in tokens; 0 is no cap. `max_choices` caps `n`.
     """
     _refuse_responses_body(body)
     dropped = settle_unknown(find_unknown(body), unknown_fields)
@@ -48,6 +48,7 @@ def read_chat_request(
             max_tokens=_max_tokens(body),
             top_logprobs=_top_logprobs(body),
             max_output_tokens=max_output_tokens,
+            n=choices(body, max_choices),
         ),
         template=_template(body),
         stream=stream,

@@ -203,6 +203,13 @@ TOP_LOGPROBS: Field[int | None] = Field(
     default=None,
     doc="How many of the most likely tokens to list at each position; needs logprobs: true.",
 )
+N: Field[int] = Field(
+    name="n",
+    standing="effective",
+    reader=Integer(1, 128),
+    default=1,
+    doc="How many answers to give, over one run of the prompt; at most `LLM_MAX_CHOICES`.",
+)
 STREAM: Field[bool] = Field(
     name="stream", standing="effective", reader=Boolean(), default=False, doc="Answers as server-sent events."
 )
@@ -281,6 +288,7 @@ FIELDS: tuple[Field[object], ...] = (
     MIN_TOKENS,
     LOGPROBS,
     TOP_LOGPROBS,
+    N,
     STREAM,
     STREAM_OPTIONS,
     CHAT_TEMPLATE_KWARGS,
@@ -294,7 +302,6 @@ FIELDS: tuple[Field[object], ...] = (
     _inert("prompt_cache_retention", OneOf(("in_memory", "in-memory", "24h")), "A hint for OpenAI's cache."),
     _inert("store", Only((False,)), "Nothing is ever stored."),
     _inert("service_tier", Only(("auto", "default")), "There is one tier, and it answers as default."),
-    _rejected("n", "One answer per request.", 1),
     _rejected("response_format", "Free text only.", {"type": "text"}),
     _rejected("tools", "Tool calls are not built yet.", []),
     _rejected("tool_choice", "Without tools there is nothing to choose.", "none"),

@@ -7,7 +7,7 @@ from handler.errors import InvalidRequest
 
 
 def generation_params(
-    body: JsonObject, *, max_tokens: int | None, top_logprobs: int | None, max_output_tokens: int
+    body: JsonObject, *, max_tokens: int | None, top_logprobs: int | None, max_output_tokens: int, n: int = 1
 ) -> GenerationParams:
     """The parameters that `body` asks for, where the endpoint names the answer's bound and log-probabilities its own
     way. `max_output_tokens` caps every answer's length, in tokens; 0 is no cap. Raises InvalidRequest.
@@ -35,7 +35,20 @@ def generation_params(
         ignore_eos=fields.IGNORE_EOS.of(body),
         min_tokens=min_tokens,
         top_logprobs=top_logprobs,
+        n=n,
     )
+
+
+def choices(body: JsonObject, max_choices: int) -> int:
+    """How many answers are asked for. Raises InvalidRequest above the operator's `max_choices`."""
+    n = fields.N.of(body)
+    if n > max_choices:
+        raise InvalidRequest(
+            f"Invalid 'n': this server gives at most {max_choices} choices for each request, but got {n} instead.",
+            param="n",
+            code="integer_above_max_value",
+        )
+    return n
 
 
 def include_usage(body: JsonObject, *, stream: bool) -> bool:

@@ -58,6 +58,7 @@ EFFECTIVE: dict[str, tuple[dict[str, Json], ChatRequest]] = {
     "min_tokens": ({"min_tokens": 3}, params(min_tokens=3)),
     "logprobs": ({"logprobs": True}, params(top_logprobs=0)),
     "top_logprobs": ({"logprobs": True, "top_logprobs": 20}, params(top_logprobs=20)),
+    "n": ({"n": 2}, params(n=2)),
     "stream": ({"stream": True}, dataclasses.replace(PLAIN, stream=True)),
     "stream_options": (
         {"stream": True, "stream_options": {"include_usage": True}},
@@ -140,7 +141,6 @@ def test_a_field_at_its_default_is_never_rejected(sent: dict[str, Json]) -> None
 
 # At least one value of every rejected field.
 REJECTED: list[tuple[str, Json, str]] = [
-    ("n", 2, "unsupported_value"),
     ("response_format", {"type": "json_object"}, "unsupported_value"),
     ("response_format", {"type": "json_schema", "json_schema": {}}, "unsupported_value"),
     ("tools", [{"type": "function", "function": {"name": "f"}}], "unsupported_value"),
@@ -181,6 +181,9 @@ def test_every_rejected_row_is_proved() -> None:
     [
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"n": 0}, "n"),
+        ({"n": 9}, "n"),
+        ({"n": 129}, "n"),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"top_logprobs": 2, "logprobs": False}, "top_logprobs"),
         ({"min_tokens": 6, "max_tokens": 5}, "min_tokens"),
@@ -220,6 +223,13 @@ def test_the_operators_cap_bounds_every_answer(asked: int | None, capped: int) -
     assert read_chat_request(body, max_output_tokens=10) == params(max_tokens=capped)
 
 
+def test_the_operators_cap_bounds_the_choices() -> None:
+    body: dict[str, Json] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "n": 3}
+    assert read_chat_request(body, max_choices=3) == params(n=3)
+    with pytest.raises(InvalidRequest, match="at most 2 choices"):
+        read_chat_request(body, max_choices=2)
+
+
 def test_unknown_keys_may_be_dropped_and_are_then_listed() -> None:
     body: dict[str, Json] = {
         "model": "m",
@@ -236,8 +246,8 @@ def test_unknown_keys_may_be_dropped_and_are_then_listed() -> None:
 
 
 def test_a_real_openai_field_is_never_dropped() -> None:
-    body: dict[str, Json] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "n": 2}
-    with pytest.raises(InvalidRequest, match="'n'"):
+    body: dict[str, Json] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "modalities": ["audio"]}
+    with pytest.raises(InvalidRequest, match="'modalities'"):
         read_chat_request(body, unknown_fields="drop")
 
 

@@ -27,7 +27,7 @@ CHAT = "/v1/chat/completions"
         ("POST", CHAT, JSON, {**HI, "model": "gpt-4o"}, 404, "model", "model_not_found"),
         ("POST", CHAT, JSON, {**HI, "temperature": 3}, 400, "temperature", "decimal_above_max_value"),
         ("POST", CHAT, JSON, {**HI, "foo": 1}, 400, "foo", "unknown_parameter"),
-        ("POST", CHAT, JSON, {**HI, "n": 2}, 400, "n", "unsupported_value"),
+        ("POST", CHAT, JSON, {**HI, "n": 9}, 400, "n", "integer_above_max_value"),
         ("POST", CHAT, JSON, {**HI, "logit_bias": {"9999": 1}}, 400, "logit_bias", "invalid_value"),
         ("POST", CHAT, JSON, {**HI, "messages": [{"role": "user", "content": "x" * 5000}]}, 400, "messages", None),
         ("POST", CHAT, FORM, b"a=b", 415, None, "unsupported_media_type"),

@@ -77,6 +77,31 @@ async def test_log_probabilities(serve: Serve) -> None:
     assert [len(token.top_logprobs) for token in content] == [3] * len(content)
 
 
+async def test_several_choices(serve: Serve) -> None:
+    async with client_of(serve(ScriptedDecoder("Paris."))) as client:
+        answer = await client.chat.completions.create(
+            model="fake-model", messages=HI, temperature=0, n=3, logprobs=True, top_logprobs=1
+        )
+        async with client.chat.completions.stream(
+            model="fake-model", messages=HI, temperature=0, n=3, stream_options={"include_usage": True}
+        ) as stream:
+            events = [event async for event in stream]
+            streamed = await stream.get_final_completion()
+    for whole in (answer, streamed):
+        assert [choice.index for choice in whole.choices] == [0, 1, 2]
+        assert [choice.message.content for choice in whole.choices] == ["Paris."] * 3
+        assert [choice.finish_reason for choice in whole.choices] == ["stop"] * 3
+        assert whole.usage.completion_tokens == 21
+        assert whole.usage.prompt_tokens == answer.usage.prompt_tokens
+    assert [len(choice.logprobs.content) for choice in answer.choices] == [6] * 3
+    roles = [event.chunk for event in events if event.type == "chunk"][:3]
+    assert [(chunk.choices[0].index, chunk.choices[0].delta.role) for chunk in roles] == [
+        (0, "assistant"),
+        (1, "assistant"),
+        (2, "assistant"),
+    ]
+
+
 async def test_models(serve: Serve) -> None:
     async with client_of(serve()) as client:
         assert [model.id async for model in client.models.list()] == ["fake-model"]
@@ -89,8 +114,8 @@ async def test_failures_are_the_clients_own_exceptions(serve: Serve) -> None:
     url = serve(ScriptedDecoder("Hello.", fail_at=2), ApiConfig(api_keys=("k",)))
     async with client_of(url) as client:
         with pytest.raises(BadRequestError) as caught:
-            await client.chat.completions.create(model="fake-model", messages=HI, n=2)
-        assert (caught.value.param, caught.value.code) == ("n", "unsupported_value")
+            await client.chat.completions.create(model="fake-model", messages=HI, modalities=["audio"])
+        assert (caught.value.param, caught.value.code) == ("modalities", "unsupported_value")
         with pytest.raises(InternalServerError):
             await client.chat.completions.create(model="fake-model", messages=HI, temperature=0)
         stream = await client.chat.completions.create(model="fake-model", messages=HI, temperature=0, stream=True)

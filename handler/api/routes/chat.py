@@ -21,6 +21,7 @@ def chat_router(
     answering: Answering,
     max_body_bytes: int,
     max_output_tokens: int,
+    max_choices: int,
     unknown_fields: UnknownFields,
 ) -> APIRouter:
     router = APIRouter()
@@ -29,7 +30,9 @@ def chat_router(
     async def create_chat_completion(request: Request) -> Response:
         record = RequestRecord.of(request.scope)
         body = await receive_object(request, max_body_bytes)
-        asked = read_chat_request(body, unknown_fields=unknown_fields, max_output_tokens=max_output_tokens)
+        asked = read_chat_request(
+            body, unknown_fields=unknown_fields, max_output_tokens=max_output_tokens, max_choices=max_choices
+        )
         service = models.service(asked.model)
         record.model, record.stream = asked.model, asked.stream
         prepare = partial(service.prepare, asked.conversation, asked.params, asked.template)
@@ -40,7 +43,11 @@ def chat_router(
             fingerprint=service.model.fingerprint,
         )
         headers = dropped_header(asked.dropped)
-        form = AnswerForm(include_usage=asked.include_usage, logprobs=asked.params.top_logprobs is not None)
+        form = AnswerForm(
+            choices=asked.params.n,
+            include_usage=asked.include_usage,
+            logprobs=asked.params.top_logprobs is not None,
+        )
         if asked.stream:
             render = partial(stream_answer, envelope=envelope, record=record, form=form)
             return await answering.streamed(request, prepare, render, headers=headers)
