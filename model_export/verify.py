@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.chat.template import ChatTemplate, TemplateRefusal
-from handler.engine.ports import Decoder
+from handler.engine.ports import Decoder, KVSession
 from handler.manifest import Graph, ModelManifest, Quality
 from handler.ort.decoder import load_decoder
 from handler.tokenizer import HFTokenizer
@@ -108,11 +108,20 @@ def _compare(
             found, expected = artefact.open(), None if reference is None else reference.open()
             for start in range(0, len(window) - 1, _STEP):
                 ids = window[start : start + _STEP]
-                logits = found.forward(ids, len(ids))
-                truth = logits if expected is None else expected.forward(ids, len(ids))
+                logits = _forward(found, ids)
+                truth = logits if expected is None else _forward(expected, ids)
                 score.add(truth, logits, window[start + 1 : start + 1 + _STEP])
                 step(len(ids))
     return score
+
+
+def _forward(sequence: KVSession, ids: Sequence[int]) -> NDArray[np.float32]:
+    try:
+        return sequence.forward(ids, len(ids))
+    except Exception as error:  # onnxruntime's own classes have no common base but this one
+        raise ExportError(
+            f"onnxruntime cannot run the exported graph ({str(error).splitlines()[0]}): try the other --exporter"
+        ) from None
 
 
 def _greedy(decoder: Decoder, prompt: Sequence[int], ends: Sequence[int], step: Callable[[int], None]) -> Iterator[int]:

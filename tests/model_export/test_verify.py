@@ -101,3 +101,22 @@ def _torch_losses(ids: Sequence[int]) -> Any:
     logits = decoders.torch_logits(CONFIG, list(ids)).astype(np.float64)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return [-float(row[target]) for row, target in zip(logits[:-1], ids[1:], strict=True)]
+
+
+def test_a_graph_that_onnxruntime_cannot_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    short = decoders.checkpoint(CONFIG | {"max_position_embeddings": 16}, tokenizer_json=json.dumps(TOKENIZER))
+    (tmp_path / "tokenizer.json").write_text(short.tokenizer_json)
+    manifest = decoders.export(short, "fp32", tmp_path).model_copy(update={"context_window": 512})
+    row = get_recipe("fp32")
+    with pytest.raises(
+        ExportError, match=r"^onnxruntime cannot run the exported graph \(.+\): try the other --exporter$"
+    ):
+        verify(
+            checkpoint=short,
+            manifest=manifest,
+            directory=tmp_path,
+            recipe=row,
+            build=direct.build,
+            progress=Stopwatch(),
+            text=WORDS,
+        )
