@@ -43,6 +43,7 @@ CONTRACTS: dict[tuple[str, str], Contract] = {
 EXTENSIONS = {
     "store",
     "response.store",
+    "name",  # of response.function_call_arguments.done: the specification requires it, the package's type forgets it
     "max_model_len",
     "data[].max_model_len",
     "choices[].message.reasoning_content",

@@ -7,9 +7,9 @@ type and its fields; numbering them is the response's business.
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, TypeAlias
 
-from handler.api.chunks import logprobs_object
+from handler.api.chunks import LOWEST_LOGPROB, logprobs_object
 from handler.api.values import Json, JsonObject
-from handler.engine.events import SampledToken
+from handler.engine.events import SampledToken, TokenLogprob
 
 Status = Literal["in_progress", "completed", "incomplete"]
 Event: TypeAlias = tuple[str, JsonObject]
@@ -45,10 +45,10 @@ class MessageItem:
         """More text, with the log-probabilities of its tokens where they were asked for."""
         self._text += text
         self._tokens += tokens
-        yield "response.output_text.delta", {**self._at, "delta": text, "logprobs": _logprobs(tokens)}
+        yield "response.output_text.delta", {**self._at, "delta": text, "logprobs": _without_bytes(tokens)}
 
     def closed(self, status: Status) -> Iterator[Event]:
-        yield "response.output_text.done", {**self._at, "text": self._text, "logprobs": _logprobs(self._tokens)}
+        yield "response.output_text.done", {**self._at, "text": self._text, "logprobs": _without_bytes(self._tokens)}
         yield "response.content_part.done", {**self._at, "part": self._part()}
         yield "response.output_item.done", _item_at(self._index, self.item(status))
 
@@ -56,7 +56,8 @@ class MessageItem:
         return {"id": self._id, "type": "message", "status": status, "role": "assistant", "content": [self._part()]}
 
     def _part(self) -> JsonObject:
-        return {"type": "output_text", "text": self._text, "annotations": [], "logprobs": _logprobs(self._tokens)}
+        logprobs = logprobs_object(self._tokens)["content"]
+        return {"type": "output_text", "text": self._text, "annotations": [], "logprobs": logprobs}
 
 
 class ReasoningItem:
@@ -124,8 +125,13 @@ class CallItem:
         }
 
 
-def _logprobs(tokens: Sequence[SampledToken]) -> Json:
-    return logprobs_object(tokens)["content"]
+def _without_bytes(tokens: Sequence[SampledToken]) -> list[Json]:
+    """The log-probabilities as events tell them; only the part that is done tells the tokens' bytes."""
+    return [{**_logprob(token.chosen), "top_logprobs": [_logprob(top) for top in token.top]} for token in tokens]
+
+
+def _logprob(token: TokenLogprob) -> JsonObject:
+    return {"token": token.data.decode(errors="replace"), "logprob": max(token.logprob, LOWEST_LOGPROB)}
 
 
 def _item_at(index: int, item: JsonObject) -> JsonObject:
