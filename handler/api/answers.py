@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from handler.api.chunks import AnswerForm, Chunks, Envelope
-from handler.api.completion import Folding
 from handler.api.error_responses import internal_fault
+from handler.api.folding import Folding
 from handler.api.record import RequestRecord
 from handler.api.sse import DONE, event
 from handler.api.values import JsonObject
