@@ -1,0 +1,110 @@
+"""`response_format` and vLLM's `structured_outputs`: JSON in, what the answer must look like out. Pure.
+
+Of a schema only the outermost shape is checked: whether the grammar can enforce it is for the chat service to say.
+Unknown keys are `unknown_keys`' business, not ours.
+"""
+
+import json
+from typing import Final
+
+from handler.api.values import Boolean, Json, JsonObject, Name, as_array, as_object, as_text, optional, required
+from handler.engine.grammar import (
+    ChoiceGrammar,
+    GrammarSpec,
+    JsonObjectGrammar,
+    JsonSchemaGrammar,
+    LarkGrammar,
+    RegexGrammar,
+)
+from handler.errors import InvalidRequest
+
+# Every key that the shapes may carry; within a schema, any.
+FORMAT_KEYS: Final = frozenset({"type", "json_schema"})
+JSON_SCHEMA_KEYS: Final = frozenset({"name", "description", "schema", "strict"})
+
+
+class ResponseFormat:
+    """Reads `response_format`; None is free text."""
+
+    summary = "type text, json_object or json_schema"
+
+    def __call__(self, value: Json, path: str) -> GrammarSpec | None:
+        item = as_object(value, path)
+        match required(item, "type", as_text, path):
+            case "text":
+                return None
+            case "json_object":
+                return JsonObjectGrammar()
+            case "json_schema":
+                return _json_schema(required(item, "json_schema", as_object, path), f"{path}.json_schema")
+        raise InvalidRequest(
+            f'Invalid value for \'{path}.type\': expected "text", "json_object" or "json_schema".',
+            param=f"{path}.type",
+        )
+
+
+def _json_schema(item: JsonObject, path: str) -> GrammarSpec:
+    """`strict` changes nothing: a schema that is not asked to be enforced is enforced all the same."""
+    required(item, "name", Name(), path)
+    optional(item, "strict", Boolean(), path)
+    optional(item, "description", as_text, path)
+    schema = optional(item, "schema", as_object, path)
+    return JsonObjectGrammar() if schema is None else JsonSchemaGrammar(schema)
+
+
+class Schema:
+    """Reads a JSON schema, itself or as JSON text."""
+
+    summary = "JSON schema, as an object or as JSON text"
+
+    def __call__(self, value: Json, path: str) -> GrammarSpec:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                raise InvalidRequest(f"Invalid '{path}': the text is not JSON.", param=path) from None
+        return JsonSchemaGrammar(as_object(value, path))
+
+
+class AnyJsonObject:
+    """Reads a switch; false is absent."""
+
+    summary = "boolean"
+
+    def __call__(self, value: Json, path: str) -> GrammarSpec | None:
+        return JsonObjectGrammar() if Boolean()(value, path) else None
+
+
+class Regex:
+    """Reads a regular expression."""
+
+    summary = "regular expression"
+
+    def __call__(self, value: Json, path: str) -> GrammarSpec:
+        return RegexGrammar(as_text(value, path))
+
+
+class Choices:
+    """Reads the answers to choose from."""
+
+    summary = "array of strings, at least one"
+
+    def __call__(self, value: Json, path: str) -> GrammarSpec:
+        options = tuple(as_text(item, f"{path}[{i}]") for i, item in enumerate(as_array(value, path)))
+        if not options:
+            raise InvalidRequest(
+                f"Invalid '{path}': empty array. Expected at least one string.", param=path, code="empty_array"
+            )
+        if "" in options:
+            path = f"{path}[{options.index('')}]"
+            raise InvalidRequest(f"Invalid '{path}': an answer cannot be empty.", param=path)
+        return ChoiceGrammar(options)
+
+
+class Lark:
+    """Reads a grammar."""
+
+    summary = "grammar in Lark's notation"
+
+    def __call__(self, value: Json, path: str) -> GrammarSpec:
+        return LarkGrammar(as_text(value, path))
