@@ -5,7 +5,6 @@ From the outside in: Observed, Cors, FaultBarrier, Authentication, then the rout
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +16,7 @@ from handler.api.answering import Answering
 from handler.api.answers import told
 from handler.api.auth import Authentication, KeyRing
 from handler.api.error_responses import error_response, from_http_exception
+from handler.api.limits import Limits
 from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed, log_fault
 from handler.api.models import Models
 from handler.api.record import RequestRecord
@@ -60,16 +60,14 @@ def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = N
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     models = Models(services)
     answering = Answering(EngineThread(), Admission(config.max_concurrency))
-    for router in (partial(chat_router, max_choices=config.max_choices), responses_router):
-        app.include_router(
-            router(
-                models=models,
-                answering=answering,
-                max_body_bytes=config.max_body_bytes,
-                max_output_tokens=config.max_output_tokens,
-                unknown_fields=config.unknown_fields,
-            )
-        )
+    limits = Limits(
+        max_body_bytes=config.max_body_bytes,
+        max_output_tokens=config.max_output_tokens,
+        max_choices=config.max_choices,
+        unknown_fields=config.unknown_fields,
+    )
+    for router in (chat_router, responses_router):
+        app.include_router(router(models=models, answering=answering, limits=limits))
     app.include_router(models_router(models))
     app.include_router(health_router())
     app.include_router(page_router())

@@ -10,28 +10,23 @@ from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.answers import fold_answer, stream_answer
 from handler.api.chat_request import read_chat_request
 from handler.api.chunks import AnswerForm, Envelope
+from handler.api.limits import Limits
 from handler.api.models import Models
 from handler.api.record import RequestRecord
-from handler.api.unknown_keys import UnknownFields
 
 
-def chat_router(
-    *,
-    models: Models,
-    answering: Answering,
-    max_body_bytes: int,
-    max_output_tokens: int,
-    max_choices: int,
-    unknown_fields: UnknownFields,
-) -> APIRouter:
+def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/chat/completions")
     async def create_chat_completion(request: Request) -> Response:
         record = RequestRecord.of(request.scope)
-        body = await receive_object(request, max_body_bytes)
+        body = await receive_object(request, limits.max_body_bytes)
         asked = read_chat_request(
-            body, unknown_fields=unknown_fields, max_output_tokens=max_output_tokens, max_choices=max_choices
+            body,
+            unknown_fields=limits.unknown_fields,
+            max_output_tokens=limits.max_output_tokens,
+            max_choices=limits.max_choices,
         )
         service = models.service(asked.model)
         record.model, record.stream = asked.model, asked.stream

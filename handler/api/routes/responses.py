@@ -7,32 +7,27 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
+from handler.api.limits import Limits
 from handler.api.models import Models
 from handler.api.record import RequestRecord
 from handler.api.responses.answers import fold_response, named_events, stream_response
 from handler.api.responses.events import ResponseEvents
 from handler.api.responses.objects import Head
 from handler.api.responses.request import ResponsesRequest, naming_own_fields, read_responses_request
-from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService, PreparedChat
 from handler.errors import EndpointError
 
 
-def responses_router(
-    *,
-    models: Models,
-    answering: Answering,
-    max_body_bytes: int,
-    max_output_tokens: int,
-    unknown_fields: UnknownFields,
-) -> APIRouter:
+def responses_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/responses")
     async def create_response(request: Request) -> Response:
         record = RequestRecord.of(request.scope)
-        body = await receive_object(request, max_body_bytes)
-        asked = read_responses_request(body, unknown_fields=unknown_fields, max_output_tokens=max_output_tokens)
+        body = await receive_object(request, limits.max_body_bytes)
+        asked = read_responses_request(
+            body, unknown_fields=limits.unknown_fields, max_output_tokens=limits.max_output_tokens
+        )
         service = models.service(asked.model)
         record.model, record.stream = asked.model, asked.stream
         head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
