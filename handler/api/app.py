@@ -21,6 +21,7 @@ from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed
 from handler.api.models import Models
 from handler.api.record import RequestRecord
 from handler.api.routes.chat import chat_router
+from handler.api.routes.completions import completions_router
 from handler.api.routes.health import health_router
 from handler.api.routes.models import models_router
 from handler.api.routes.page import page_router
@@ -66,7 +67,7 @@ def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = N
         max_choices=config.max_choices,
         unknown_fields=config.unknown_fields,
     )
-    for router in (chat_router, responses_router):
+    for router in (chat_router, completions_router, responses_router):
         app.include_router(router(models=models, answering=answering, limits=limits))
     app.include_router(models_router(models))
     app.include_router(health_router())

@@ -1,0 +1,52 @@
+"""POST /v1/completions."""
+
+import time
+import uuid
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+
+from handler.api.answering import Answering, dropped_header, receive_object
+from handler.api.chunks import Envelope
+from handler.api.completion_answers import CompletionForm, fold_completion, stream_completion
+from handler.api.completion_request import read_completion_request
+from handler.api.limits import Limits
+from handler.api.models import Models
+from handler.api.record import RequestRecord
+from handler.chat.completion import prepare_completion
+from handler.chat.raw import RawText
+
+
+def completions_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/v1/completions")
+    async def create_completion(request: Request) -> Response:
+        record = RequestRecord.of(request.scope)
+        body = await receive_object(request, limits.max_body_bytes)
+        asked = read_completion_request(
+            body,
+            unknown_fields=limits.unknown_fields,
+            max_output_tokens=limits.max_output_tokens,
+            max_choices=limits.max_choices,
+        )
+        model = models.service(asked.model).model
+        record.model, record.stream = asked.model, asked.stream
+        prepare = partial(
+            prepare_completion, model, asked.prompts, asked.params, echo=asked.echo, add_start=asked.add_start
+        )
+        envelope = Envelope(
+            id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
+        )
+        form = CompletionForm(
+            written=None if asked.params.top_logprobs is None else RawText(model).written,
+            include_usage=asked.include_usage,
+        )
+        headers = dropped_header(asked.dropped)
+        if asked.stream:
+            render = partial(stream_completion, envelope=envelope, record=record, form=form)
+            return await answering.streamed(request, prepare, render, headers=headers)
+        fold = partial(fold_completion, envelope=envelope, record=record, form=form)
+        return await answering.whole(request, prepare, fold, headers=headers)
+
+    return router
