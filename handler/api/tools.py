@@ -40,7 +40,7 @@ class Tools:
     def __call__(self, value: Json, path: str) -> tuple[Tool, ...]:
         return tuple(
             read_function(_function(item, f"{path}[{i}]"), f"{path}[{i}].function")
-            for i, item in enumerate(_objects(value, path))
+            for i, item in enumerate(tool_objects(value, path))
         )
 
 
@@ -50,7 +50,7 @@ class Functions:
     summary = f"array of at most {MAX_TOOLS} functions"
 
     def __call__(self, value: Json, path: str) -> tuple[Tool, ...]:
-        return tuple(read_function(item, f"{path}[{i}]") for i, item in enumerate(_objects(value, path)))
+        return tuple(read_function(item, f"{path}[{i}]") for i, item in enumerate(tool_objects(value, path)))
 
 
 class Choice:
@@ -113,7 +113,7 @@ def _allowed(item: JsonObject, path: str) -> AllowedTools:
             raise InvalidRequest(
                 f'Invalid value for \'{path}.mode\': expected "auto" or "required".', param=f"{path}.mode"
             )
-    tools, path = required(item, "tools", _objects, path), f"{path}.tools"
+    tools, path = required(item, "tools", tool_objects, path), f"{path}.tools"
     if not tools:
         raise InvalidRequest(
             f"Invalid '{path}': empty array. Expected at least one tool.", param=path, code="empty_array"
@@ -134,7 +134,7 @@ def _function(item: JsonObject, path: str) -> JsonObject:
     return required(item, "function", as_object, path)
 
 
-def _objects(value: Json, path: str) -> list[JsonObject]:
+def tool_objects(value: Json, path: str) -> list[JsonObject]:
     items = as_array(value, path)
     if len(items) > MAX_TOOLS:
         raise InvalidRequest(
