@@ -3,9 +3,11 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
-from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS
+from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, Field
+from handler.api.responses import fields as responses
 from handler.settings import PREFIX, Settings
 from model_export.recipes import DEFAULT, RECIPES
 
@@ -18,13 +20,24 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def fields() -> str:
-    """The request fields, effective ones first."""
+def fields(rows: Iterable[Field[object]]) -> str:
+    """Request fields, effective ones first."""
     standing = ("effective", "inert", "rejected")
-    rows = sorted((*FIELDS, *STREAM_OPTION_FIELDS), key=lambda row: standing.index(row.standing))
     return table(
-        ("field", "class", "takes", ""), ((f"`{row.path}`", row.standing, row.reader.summary, row.doc) for row in rows)
+        ("field", "class", "takes", ""),
+        (
+            (f"`{row.path}`", row.standing, row.reader.summary, row.doc)
+            for row in sorted(rows, key=lambda row: standing.index(row.standing))
+        ),
     )
+
+
+def chat_fields() -> str:
+    return fields((*FIELDS, *STREAM_OPTION_FIELDS))
+
+
+def responses_fields() -> str:
+    return fields((*responses.FIELDS, *chain.from_iterable(responses.NESTED_FIELDS.values())))
 
 
 def settings() -> str:
@@ -60,7 +73,12 @@ def recipes() -> str:
     )
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"fields": fields, "settings": settings, "recipes": recipes}
+TABLES: Mapping[str, Callable[[], str]] = {
+    "fields": chat_fields,
+    "responses_fields": responses_fields,
+    "settings": settings,
+    "recipes": recipes,
+}
 
 
 def rendered(text: str) -> str:

@@ -137,7 +137,7 @@ FIELDS: tuple[Field[object], ...] = (
         for row in (
             chat.TOP_K,
             chat.MIN_P,
-            chat.SEED,
+            replace(chat.SEED, doc="Same seed, same request, same model: same answer."),
             chat.PRESENCE_PENALTY,
             chat.FREQUENCY_PENALTY,
             chat.REPETITION_PENALTY,
