@@ -42,9 +42,10 @@ class TemplateOptions:
 
     `add_generation_prompt` opens the assistant's turn. `continue_final_message` leaves the last assistant message
     open, so that the model carries on with it; the two exclude each other. `template_kwargs` are variables that the
-    model's own chat template reads (`enable_thinking`).
+    model's own chat template reads (`enable_thinking`). `reasoning_effort` is OpenAI's word for one of them.
     """
 
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    reasoning_effort: str | None = None

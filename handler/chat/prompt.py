@@ -2,21 +2,37 @@
 
 import functools
 import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from handler.chat.conversation import Conversation, Message, TemplateOptions, ToolCall
 from handler.chat.folding import Abilities, fold, probe
+from handler.chat.reasoning_effort import effort_variables
 from handler.chat.safety import ControlTokens, map_text, unused_characters
 from handler.chat.template import ChatTemplate, TemplateRefusal
+from handler.chat.thinking import ThinkMarks, find_marks
+from handler.chat.tool_abilities import ToolAbilities, probe_tools
+from handler.chat.tool_turns import fold_tools, template_tool
+from handler.chat.tools import Tool
 from handler.engine.ports import Tokenizer
 from handler.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt's token ids, and whether it ends in a thought that the answer continues."""
+
+    token_ids: list[int]
+    opens_thought: bool
 
 
 class PromptBuilder:
     """Builds prompts for one model. Thread-safe; nothing is compiled before the first prompt."""
 
-    def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
+    def __init__(self, template: ChatTemplate, tokenizer: Tokenizer, end_token_ids: Collection[int] = ()) -> None:
         self._template = template
         self._tokenizer = tokenizer
+        self._end_token_ids = end_token_ids
 
     @functools.cached_property
     def _abilities(self) -> Abilities:
@@ -26,23 +42,41 @@ class PromptBuilder:
     def _control(self) -> ControlTokens:
         return ControlTokens(self._tokenizer)
 
+    @functools.cached_property
+    def tool_abilities(self) -> ToolAbilities:
+        """What the template can do with tools, and the dialect of the model's calls."""
+        return probe_tools(self._template, self._tokenizer.control_tokens, self._end_token_ids)
+
+    @functools.cached_property
+    def think_marks(self) -> ThinkMarks | None:
+        """What stands around the model's thoughts; None: it does not think."""
+        return find_marks(self._template.source, self._tokenizer)
+
     def warm(self) -> None:
         """Compiles what is compiled once. Raises ArtifactError if the template is not Jinja."""
-        _ = self._abilities, self._control
+        _ = self._abilities, self._control, self.tool_abilities, self.think_marks
 
-    def build(self, conversation: Conversation, options: TemplateOptions) -> list[int]:
-        """Token ids of the prompt. Raises InvalidRequest for what the template or the options do not allow."""
+    def build(self, conversation: Conversation, options: TemplateOptions, tools: Sequence[Tool] = ()) -> Prompt:
+        """The prompt; `tools` are the functions that the model is told of.
+
+        Raises InvalidRequest for what the template or the options do not allow.
+        """
         try:
-            return self._build(conversation, options)
+            return self._build(conversation, options, tools)
         except RecursionError:
             raise InvalidRequest("The messages hold JSON that is nested too deeply.", param="messages") from None
 
-    def _build(self, conversation: Conversation, options: TemplateOptions) -> list[int]:
+    def _build(self, conversation: Conversation, options: TemplateOptions, tools: Sequence[Tool]) -> Prompt:
         _check(conversation, options)
-        turns = [template_message(turn) for turn in fold(conversation.messages, self._abilities)]
-        kwargs = dict(options.template_kwargs)
+        abilities = self.tool_abilities
+        turns = [
+            template_message(turn, text_arguments=abilities.text_arguments)
+            for turn in fold(fold_tools(conversation.messages, tools, abilities), self._abilities)
+        ]
+        told = [template_tool(tool) for tool in tools] if abilities.tools else []
+        kwargs = self._variables(options)
         control = self._control
-        end_mark, *characters = unused_characters([turns, kwargs], 1 + len(control.first_characters))
+        end_mark, *characters = unused_characters([turns, told, kwargs], 1 + len(control.first_characters))
         stand_ins = dict(zip(control.first_characters, characters, strict=True))
 
         def disarm(text: str) -> str:
@@ -55,6 +89,7 @@ class PromptBuilder:
             prompt = self._template.render(
                 turns,
                 add_generation_prompt=options.add_generation_prompt,
+                tools=[{key: map_text(value, disarm) for key, value in tool.items()} for tool in told] or None,
                 template_kwargs={key: map_text(value, disarm) for key, value in kwargs.items()},
             )
         except TemplateRefusal as refusal:
@@ -63,17 +98,32 @@ class PromptBuilder:
             ) from None
         if options.continue_final_message:
             prompt = _cut(prompt, end_mark)
-        return control.encode(prompt, stand_ins)
+        marks = self.think_marks
+        return Prompt(control.encode(prompt, stand_ins), marks is not None and marks.are_left_open(prompt))
+
+    def _variables(self, options: TemplateOptions) -> dict[str, object]:
+        """What the template's variables are set to; what the caller sets by name stands above what follows from it."""
+        effort = effort_variables(
+            options.reasoning_effort, self._template.variables, thinks=self.think_marks is not None
+        )
+        return {**effort, **options.template_kwargs}
 
 
-def template_message(turn: Message) -> dict[str, object]:
-    """A turn as chat templates know it: `content` is always text, a call's arguments an object if they parse."""
+def template_message(turn: Message, *, text_arguments: bool = False) -> dict[str, object]:
+    """A turn as chat templates know it: `content` is always text, a call's arguments an object if they parse.
+
+    `text_arguments`: the template wants them as text instead.
+    """
     message: dict[str, object] = {"role": turn.role, "content": turn.content or turn.refusal or ""}
     optional = {"name": turn.name, "tool_call_id": turn.tool_call_id, "reasoning_content": turn.reasoning_content}
     message |= {key: value for key, value in optional.items() if value is not None}
     if turn.tool_calls:
         message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments if text_arguments else _arguments(call)},
+            }
             for call in turn.tool_calls
         ]
     return message

@@ -4,17 +4,21 @@
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from handler.chat.answer_reader import AnswerReader
 from handler.chat.conversation import Conversation, TemplateOptions
-from handler.chat.deltas import ChatEvent, TextDelta
-from handler.chat.deltas import Stopped as ChatStopped
+from handler.chat.deltas import ChatEvent
+from handler.chat.limits import Limits, Speaker
 from handler.chat.prompt import PromptBuilder
+from handler.chat.reasoning_effort import has_switch
 from handler.chat.template import ChatTemplate
+from handler.chat.tools import ChatTools
 from handler.engine.decode import generate
-from handler.engine.events import Delta, Stopped
+from handler.engine.events import Delta, Finished, Stopped
+from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
-from handler.engine.ports import Decoder, Tokenizer
+from handler.engine.ports import Decoder, GrammarCompiler, Tokenizer
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
 
 
@@ -23,7 +27,7 @@ class ServedModel:
     """A loaded model. `chat_template` is None for a base model; `created` is in Unix seconds.
 
     `start_token_ids` are what the tokenizer puts before a raw prompt; `bos_token_id` begins a document, for a model
-    that has such a token.
+    that has such a token. `grammars` None: tools and formats are refused.
     """
 
     name: str
@@ -35,6 +39,7 @@ class ServedModel:
     fingerprint: str
     start_token_ids: tuple[int, ...] = ()
     bos_token_id: int | None = None
+    grammars: GrammarCompiler | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,30 +49,37 @@ class PreparedChat:
     model: ServedModel
     params: GenerationParams
     prompt_ids: tuple[int, ...]
+    limits: Limits
 
     @property
     def prompt_tokens(self) -> int:
         return len(self.prompt_ids)
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[ChatEvent, None, None]:
-        """Runs the model, lazily: `Prefilling`s, `TextDelta`s, one `Stopped` for each choice, one `Finished`.
+        """Runs the model, lazily: `Prefilling`s; text, thoughts and calls, at least one event for each token; one
+        `Stopped` for each choice, one `Finished`.
 
         Each call is an answer of its own. Once `should_stop()` is true it ends as `length` with the text so far.
         Closing the iterator frees the sequence's memory.
         """
+        readers = [AnswerReader(choice, self.limits.reading) for choice in range(self.params.n)]
         for event in generate(
             self.model.decoder,
-            self.model.tokenizer,
+            self.limits.tokenizer,
             self.prompt_ids,
             self.params,
             self.model.end_token_ids,
             should_stop=should_stop,
+            grammar=self.limits.grammar,
         ):
             match event:
-                case Delta(text=text, tokens=tokens, choice=choice):
-                    yield TextDelta(text=text, tokens=tokens, choice=choice)
-                case Stopped(reason=reason, choice=choice):
-                    yield ChatStopped(reason=reason, choice=choice)
+                case Delta():
+                    yield from readers[event.choice].delta(event)
+                case Stopped():
+                    yield from readers[event.choice].stopped(event)
+                case Finished(usage=usage):
+                    thought = sum(reader.reasoning_tokens for reader in readers)
+                    yield Finished(usage=replace(usage, reasoning_tokens=min(thought, usage.completion_tokens)))
                 case _:
                     yield event
 
@@ -77,7 +89,15 @@ class ChatService:
 
     def __init__(self, model: ServedModel) -> None:
         self.model = model
-        self._prompts = None if model.chat_template is None else PromptBuilder(model.chat_template, model.tokenizer)
+        self._prompts: PromptBuilder | None = None
+        if model.chat_template is not None:
+            self._prompts = PromptBuilder(model.chat_template, model.tokenizer, model.end_token_ids)
+
+    @property
+    def has_reasoning_switch(self) -> bool:
+        """Whether `reasoning_effort` reaches the model."""
+        template = self.model.chat_template
+        return template is not None and has_switch(template.variables)
 
     def warm(self) -> None:
         """Compiles the template now, so that the first chat need not. Raises ArtifactError if it is not Jinja."""
@@ -85,9 +105,18 @@ class ChatService:
             self._prompts.warm()
 
     def prepare(
-        self, conversation: Conversation, params: GenerationParams, options: TemplateOptions | None = None
+        self,
+        conversation: Conversation,
+        params: GenerationParams,
+        options: TemplateOptions | None = None,
+        *,
+        tools: ChatTools | None = None,
+        response_format: GrammarSpec | None = None,
     ) -> PreparedChat:
-        """Renders and encodes the prompt. Raises InvalidRequest, UnsupportedValue or ContextLengthExceeded."""
+        """Renders and encodes the prompt, and compiles what the answer is limited to.
+
+        Raises InvalidRequest, UnsupportedValue or ContextLengthExceeded.
+        """
         model = self.model
         if self._prompts is None:
             raise UnsupportedValue(
@@ -95,11 +124,22 @@ class ChatService:
                 param="messages",
             )
         check_token_ids(params, model.decoder.vocab_size)
-        prompt_ids = self._prompts.build(conversation, options or TemplateOptions())
+        if tools is not None:
+            tools.check()
+        shown = () if tools is None or tools.choice == "none" else tools.tools
+        prompt = self._prompts.build(conversation, options or TemplateOptions(), shown)
         window = model.decoder.context_window
-        if len(prompt_ids) >= window:
-            raise ContextLengthExceeded(prompt_tokens=len(prompt_ids), context_window=window)
-        return PreparedChat(model=model, params=params, prompt_ids=tuple(prompt_ids))
+        if len(prompt.token_ids) >= window:
+            raise ContextLengthExceeded(prompt_tokens=len(prompt.token_ids), context_window=window)
+        speaker = Speaker(
+            tokenizer=model.tokenizer,
+            end_token_ids=model.end_token_ids,
+            grammars=model.grammars,
+            marks=self._prompts.think_marks,
+            form=self._prompts.tool_abilities.form,
+        )
+        limits = speaker.limits(tools, response_format, opens_thought=prompt.opens_thought)
+        return PreparedChat(model=model, params=params, prompt_ids=tuple(prompt.token_ids), limits=limits)
 
 
 def check_token_ids(params: GenerationParams, vocab_size: int) -> None:

@@ -55,6 +55,7 @@ class ChatTemplate:
         messages: Sequence[TemplateMessage],
         *,
         add_generation_prompt: bool = False,
+        tools: Sequence[Mapping[str, object]] | None = None,
         template_kwargs: Mapping[str, object] | None = None,
     ) -> str:
         """The prompt's text.
@@ -66,7 +67,7 @@ class ChatTemplate:
 
         kwargs = template_kwargs or {}
         compiled = self._compiled
-        own = {"messages": messages, "add_generation_prompt": add_generation_prompt, "tools": None, "documents": None}
+        own = {"messages": messages, "add_generation_prompt": add_generation_prompt, "tools": tools, "documents": None}
         readable = sorted(compiled.variables - own.keys() - self.special_tokens.keys())
         for name in kwargs:
             if name not in readable:
@@ -82,6 +83,11 @@ class ChatTemplate:
             raise TemplateRefusal(str(error)[:_MESSAGE_LIMIT]) from None
         except Exception as error:  # whatever an expression over these values may raise; its text could quote them
             raise TemplateRefusal(f"it stopped with {type(error).__name__}") from None
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Every variable that the template reads. Raises ArtifactError if it is not Jinja."""
+        return self._compiled.variables
 
     @functools.cached_property
     def _compiled(self) -> _Compiled:

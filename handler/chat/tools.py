@@ -77,6 +77,11 @@ class ChatTools:
             case _:
                 return self.tools
 
+    @property
+    def field(self) -> str:
+        """The request's field that defines the functions."""
+        return "functions" if self.legacy else "tools"
+
     def path(self, tool: Tool) -> str:
         """Where the request defines the function."""
         position = self.tools.index(tool)
@@ -94,7 +99,7 @@ class ChatTools:
             if tool.name in seen:
                 raise InvalidRequest(
                     f"Two functions have the name {tool.name!r}.",
-                    param=f"{'functions' if self.legacy else 'tools'}",
+                    param=self.field,
                 )
             seen.add(tool.name)
         for name in self._chosen():

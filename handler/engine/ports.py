@@ -1,10 +1,12 @@
 """What the engine needs from outside: a decoder, a tokenizer, a grammar. Pure: Protocols only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from handler.engine.grammar import GrammarSpec
 
 
 class KVSession(Protocol):
@@ -97,4 +99,15 @@ class Grammar(Protocol):
     @property
     def finished(self) -> bool:
         """Whether nothing but an end can follow."""
+        ...
+
+
+class GrammarCompiler(Protocol):
+    """Makes grammars for one model. Thread-safe."""
+
+    def compile(self, spec: GrammarSpec, param: str) -> Callable[[], Grammar]:
+        """What starts the grammar anew for each choice.
+
+        Raises InvalidRequest for what cannot be enforced; its `param` is `param` and the path in the schema.
+        """
         ...

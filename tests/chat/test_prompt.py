@@ -15,7 +15,7 @@ CONTINUE = TemplateOptions(add_generation_prompt=False, continue_final_message=T
 
 def prompt_of(template: str, *messages: Message, options: TemplateOptions | None = None) -> str:
     builder = PromptBuilder(ChatTemplate(template, {"bos_token": "<bos>"}), FakeTokenizer())
-    return FakeTokenizer().text(builder.build(Conversation(messages=messages), options or TemplateOptions()))
+    return FakeTokenizer().text(builder.build(Conversation(messages=messages), options or TemplateOptions()).token_ids)
 
 
 def test_a_conversation_becomes_a_prompt() -> None:

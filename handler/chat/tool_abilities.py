@@ -1,0 +1,129 @@
+"""What a chat template can do with tools, found by rendering short conversations once, not by reading its source. Pure.
+
+Templates differ: some are told the functions as `tools`, some show calls and results and some silently skip them; some
+want a call's arguments as an object and some as text, some refuse ids that are not nine characters long, some refuse
+two calls in one turn.
+"""
+
+import itertools
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from handler.chat.conversation import ToolCall
+from handler.chat.dialects import detect, generic, revealed
+from handler.chat.dialects.call_format import CallFormat
+from handler.chat.dialects.facts import Facts
+from handler.chat.template import ChatTemplate, TemplateMessage, TemplateRefusal
+
+_LONG_ID: Final = "call_0123456789abcdef01234567"  # as long as ours
+_SAID: Final = "probe answer"
+_RESULT: Final = "probe result"
+_TOOL: Final = {
+    "type": "function",
+    "function": {
+        "name": "probe_function",
+        "description": "probe description",
+        "parameters": {"type": "object", "properties": {"probe_argument": {"type": "string"}}},
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolAbilities:
+    """`form` is the model's dialect. `tools`, `calls` and `results`: whether the template shows them; `several_calls`:
+    in one turn. `text_arguments`: it wants arguments as JSON text. `short_ids`: it wants ids of nine characters."""
+
+    form: CallFormat
+    tools: bool = False
+    calls: bool = False
+    results: bool = False
+    several_calls: bool = False
+    text_arguments: bool = False
+    short_ids: bool = False
+
+
+def probe_tools(
+    template: ChatTemplate, control_tokens: Mapping[str, int], end_token_ids: Collection[int]
+) -> ToolAbilities:
+    """Finds a template's abilities. Raises ArtifactError if it is not Jinja."""
+    end_tokens = [token for token, token_id in control_tokens.items() if token_id in end_token_ids]
+    shows_tools = _shows_tools(template)
+    for text_arguments, short_ids in itertools.product((False, True), (False, True)):
+        one = _render_calls(template, revealed.CALLS[:1], text_arguments=text_arguments, short_ids=short_ids)
+        if one is None or not _shows(one, revealed.CALLS[0]):
+            continue
+        two = _render_calls(template, revealed.CALLS, text_arguments=text_arguments, short_ids=short_ids)
+        if two is not None and not all(_shows(two, call) for call in revealed.CALLS):
+            two = None
+        said = _render(template, [_question(), {"role": "assistant", "content": _SAID}, _question()])
+        shown = None
+        if said is not None and _SAID in said:
+            shown = revealed.reveal(said, _SAID, one, two, end_tokens)
+        form = detect(Facts(source=template.source, revealed=shown, control_tokens=control_tokens))
+        return ToolAbilities(
+            form=form or generic.GENERIC,
+            tools=shows_tools and form is not None,
+            calls=True,
+            results="tool" in template.source and _RESULT in one,
+            several_calls=two is not None,
+            text_arguments=text_arguments,
+            short_ids=short_ids,
+        )
+    form = detect(Facts(source=template.source, revealed=None, control_tokens=control_tokens))
+    results = _render(
+        template, [_question(), {"role": "assistant", "content": _SAID}, _result("call00001"), _question()]
+    )
+    return ToolAbilities(
+        form=form or generic.GENERIC,
+        tools=shows_tools and form is not None,
+        # Most templates print any role's name; only one that names this role was made for it.
+        results="tool" in template.source and results is not None and _RESULT in results,
+    )
+
+
+def _shows_tools(template: ChatTemplate) -> bool:
+    prompt = _render(template, [_question()])
+    return prompt is not None and all(word in prompt for word in ("probe_function", "probe_argument"))
+
+
+def _render_calls(
+    template: ChatTemplate, calls: Sequence[ToolCall], *, text_arguments: bool, short_ids: bool
+) -> str | None:
+    ids = {call.id: call.id if short_ids else _LONG_ID[: -len(call.id)] + call.id for call in calls}
+    written = [
+        {
+            "id": ids[call.id],
+            "type": "function",
+            "function": {
+                "name": call.name,
+                "arguments": call.arguments if text_arguments else json.loads(call.arguments),
+            },
+        }
+        for call in calls
+    ]
+    turns: list[TemplateMessage] = [_question(), {"role": "assistant", "content": "", "tool_calls": written}]
+    turns += [_result(call_id) for call_id in ids.values()]
+    turns += [{"role": "assistant", "content": _SAID}, _question()]
+    return _render(template, turns)
+
+
+def _question() -> TemplateMessage:
+    return {"role": "user", "content": "probe question"}
+
+
+def _result(call_id: str) -> TemplateMessage:
+    return {"role": "tool", "content": _RESULT, "tool_call_id": call_id, "name": "probe_call"}
+
+
+def _render(template: ChatTemplate, turns: Sequence[TemplateMessage]) -> str | None:
+    try:
+        return template.render(turns, add_generation_prompt=True, tools=[_TOOL])
+    except TemplateRefusal:
+        return None
+
+
+def _shows(prompt: str, call: ToolCall) -> bool:
+    """Whether the call is there, its arguments as JSON: not as Python writes a dict, nor JSON within JSON."""
+    return revealed.locate(prompt, call) is not None
