@@ -82,7 +82,7 @@ class Speaker:
     def _compile(self, spec: GrammarSpec, where: str) -> Callable[[], Grammar]:
         if self.grammars is None:
             raise UnsupportedParameter("This model is served without grammars.", param=where)
-        return self.grammars.compile(spec, where)
+        return self.grammars.compile(spec, param=where)
 
     def _after_thinking(
         self, grammar: Callable[[], Grammar], marks: ThinkMarks, tokenizer: Tokenizer, *, opened: bool

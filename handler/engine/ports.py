@@ -105,9 +105,9 @@ class Grammar(Protocol):
 class GrammarCompiler(Protocol):
     """Makes grammars for one model. Thread-safe."""
 
-    def compile(self, spec: GrammarSpec, param: str) -> Callable[[], Grammar]:
+    def compile(self, spec: GrammarSpec, *, param: str) -> Callable[[], Grammar]:
         """What starts the grammar anew for each choice.
 
-        Raises InvalidRequest for what cannot be enforced; its `param` is `param` and the path in the schema.
+        Raises InvalidRequest or UnsupportedValue for what cannot be enforced: it names `param` as the request's field.
         """
         ...
