@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from handler.errors import ArtifactError
 
@@ -29,6 +29,9 @@ LOGITS_ROWS = "logits_rows"  # int64 [rows]: the positions of this step whose lo
 # "growing" only: what optimum's graphs take.
 ATTENTION_MASK = "attention_mask"  # int64 [batch, past + step]
 POSITION_IDS = "position_ids"  # int64 [batch, step]
+# An encoder, whose KV layout is "none": ids, mask (0 on padding, [batch, step]) and perhaps positions as above.
+TYPE_IDS = "token_type_ids"  # int64 [batch, step]: all 0
+LAST_HIDDEN_STATE = "last_hidden_state"  # float32 [batch, step, width]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -46,10 +49,10 @@ class TensorSpec(_Frozen):
 
 
 class Graph(_Frozen):
-    """The decoder graph: which file, and what goes in and out."""
+    """The graph: which file, and what goes in and out."""
 
     file: str
-    kv_layout: Literal["shared", "growing"]
+    kv_layout: Literal["shared", "growing", "none"]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -84,6 +87,23 @@ class Quality(_Frozen):
     greedy_chat: str = Field(description="the artefact's greedy answer to the exporter's fixed question")
 
 
+class EmbeddingQuality(_Frozen):
+    """Measured at export against the fp32 reference, on the text that ships with the exporter."""
+
+    texts: int = Field(gt=0, description="texts compared")
+    mean_cosine: float
+    min_cosine: float
+
+
+class Embedding(_Frozen):
+    """How the vectors of an encoder's tokens become the one vector of a text, as the checkpoint says."""
+
+    pooling: Literal["mean", "cls", "last"]
+    normalize: bool = Field(description="whether vectors have length 1")
+    dimensions: int = Field(gt=0)
+    quality: EmbeddingQuality | None = None
+
+
 class GenerationDefaults(_Frozen):
     """What `generation_config.json` recommends; recorded for people, applied by no request on its own."""
 
@@ -105,14 +125,21 @@ class ModelManifest(_Frozen):
     context_window: int = Field(gt=0, description="tokens, prompt and answer together")
     vocab_size: int = Field(gt=0)
     bos_token_id: int | None = None
-    end_token_ids: tuple[int, ...] = Field(min_length=1)
+    end_token_ids: tuple[int, ...] = Field(description="at least one, but for an embedding model")
     graph: Graph
     tokenizer_file: str = "tokenizer.json"
     chat_template_file: str | None = "chat_template.jinja"
     special_tokens: dict[str, str] = Field(default_factory=dict, description="bos_token, eos_token, … for the template")
     generation_defaults: GenerationDefaults = GenerationDefaults()
     quality: Quality | None = None
+    embedding: Embedding | None = Field(default=None, description="of an embedding model; None: a decoder")
     files: dict[str, FileEntry]
+
+    @model_validator(mode="after")
+    def _check_end_tokens(self) -> "ModelManifest":
+        if self.embedding is None and not self.end_token_ids:
+            raise ValueError("a decoder needs at least one end token")
+        return self
 
     @classmethod
     def read(cls, directory: Path) -> "ModelManifest":

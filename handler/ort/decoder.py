@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import onnxruntime
 
 from handler.engine.ports import Decoder
+from handler.errors import ArtifactError
 from handler.manifest import ModelManifest
 from handler.ort.growing import GrowingKVDecoder
 from handler.ort.session import open_session
 from handler.ort.shared import SharedKVDecoder
 
-_DECODERS: Mapping[Literal["shared", "growing"], Callable[[onnxruntime.InferenceSession, ModelManifest], Decoder]] = {
+_DECODERS: Mapping[str, Callable[[onnxruntime.InferenceSession, ModelManifest], Decoder]] = {
     "shared": SharedKVDecoder,
     "growing": GrowingKVDecoder,
 }
@@ -21,6 +21,9 @@ _DECODERS: Mapping[Literal["shared", "growing"], Callable[[onnxruntime.Inference
 def load_decoder(directory: Path, manifest: ModelManifest, *, threads: int) -> Decoder:
     """The decoder of the model in `directory`; `threads` per step, 0 for one per CPU.
 
-    Raises ArtifactError naming the file if the graph or its weights are missing or damaged.
+    Raises ArtifactError naming the file if the graph or its weights are missing or damaged, and for an encoder.
     """
-    return _DECODERS[manifest.graph.kv_layout](open_session(directory / manifest.graph.file, threads=threads), manifest)
+    layout = _DECODERS.get(manifest.graph.kv_layout)
+    if layout is None:
+        raise ArtifactError(f"{directory} holds an embedding model: name it in LLM_EMBEDDING_MODEL, not in LLM_MODEL")
+    return layout(open_session(directory / manifest.graph.file, threads=threads), manifest)

@@ -8,8 +8,10 @@ import onnxruntime
 from handler.errors import ArtifactError
 
 
-def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
+def open_session(path: Path, *, threads: int, spinning: bool = True) -> onnxruntime.InferenceSession:
     """Loads a graph with `threads` threads per step (0: one per CPU that this process may use).
+
+    `spinning`: whether they wait for the next operator on the CPU.
 
     Raises ArtifactError naming the file if the graph or its weights are missing or damaged.
     """
@@ -17,6 +19,7 @@ def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
     # Threads spin between operators, as is the default: a decode step is hundreds of short ones, and a Lambda that
     # answers has no better use for its CPUs. Flash attention stays on too: on AVX2 it costs and saves nothing.
     options.intra_op_num_threads = threads or _cpus()
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     # Exported graphs are in the form that runs. Optimising again would cost a third of the start-up and split the
     # tensor that embedding and head share.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

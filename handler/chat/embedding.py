@@ -1,0 +1,109 @@
+"""The embedding service: texts become tokens, tokens become vectors, in steps. Pure.
+
+Tokenizing is done in steps too: two thousand long texts take longer than a running stream should wait. So a text that
+is too long is found on the way; nothing has been answered by then.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from handler.engine.embedding import Embedded, Encoder, Vectors, embed
+from handler.engine.events import Finished, Prefilling, Usage
+from handler.errors import ContextLengthExceeded, InvalidRequest
+
+_STEP_CHARACTERS = 16_384  # tokenized in one step: some milliseconds
+
+EmbeddingInput = str | tuple[int, ...]
+"""One text, or its tokens."""
+
+
+class TextEncoder(Protocol):
+    """The tokenizer of an embedding model."""
+
+    def encode(self, text: str) -> list[int]:
+        """The text's token ids between the model's start and end tokens. Control tokens written in it stay text."""
+        ...
+
+    def complete(self, token_ids: Sequence[int]) -> list[int]:
+        """The same for tokens: start and end tokens are put around them where they are not there yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingModel:
+    """A loaded embedding model. `created` is in Unix seconds, `dimensions` the length of its own vectors."""
+
+    name: str
+    created: int
+    encoder: Encoder
+    tokenizer: TextEncoder
+    vectors: Vectors
+    dimensions: int
+
+
+EmbeddingEvent = Prefilling | Embedded | Finished
+
+
+class PreparedEmbedding:
+    """A request whose single values are right. `prompt_tokens` counts what has been tokenized so far."""
+
+    def __init__(self, model: EmbeddingModel, inputs: Sequence[tuple[str, EmbeddingInput]], shape: Vectors) -> None:
+        self._model = model
+        self._inputs = inputs
+        self._shape = shape
+        self.prompt_tokens = 0
+
+    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[EmbeddingEvent, None, None]:
+        """`Prefilling` (done and total in texts) while tokenizing, then `Embedded` for each batch, and one `Finished`.
+
+        Raises ContextLengthExceeded for the first text that does not fit, DeadlineExceeded once `should_stop()`.
+        """
+        texts: list[list[int]] = []
+        characters = 0
+        for path, given in self._inputs:
+            texts.append(self._tokens(path, given))
+            characters += len(given)
+            if characters >= _STEP_CHARACTERS:
+                characters = 0
+                yield Prefilling(done=len(texts), total=len(self._inputs))
+        self.prompt_tokens = sum(map(len, texts))
+        yield from embed(self._model.encoder, texts, self._shape, should_stop)
+        yield Finished(usage=Usage(prompt_tokens=self.prompt_tokens, completion_tokens=0))
+
+    def _tokens(self, path: str, given: EmbeddingInput) -> list[int]:
+        tokenizer, window = self._model.tokenizer, self._model.encoder.context_window
+        token_ids = tokenizer.encode(given) if isinstance(given, str) else tokenizer.complete(given)
+        if len(token_ids) > window:
+            raise ContextLengthExceeded(prompt_tokens=len(token_ids), context_window=window, param=path)
+        if not token_ids:
+            raise InvalidRequest(f"Invalid '{path}': the model finds no token in it.", param=path)
+        return token_ids
+
+
+class EmbeddingService:
+    """Prepares embeddings with one model."""
+
+    def __init__(self, model: EmbeddingModel) -> None:
+        self.model = model
+
+    def prepare(self, inputs: Sequence[tuple[str, EmbeddingInput]], *, dimensions: int | None) -> PreparedEmbedding:
+        """`inputs` are pairs of a field's path and its value. Raises InvalidRequest for token ids that the vocabulary
+        lacks and for more dimensions than there are."""
+        own = self.model.dimensions
+        if dimensions is not None and dimensions > own:
+            raise InvalidRequest(
+                f"Invalid 'dimensions': this model's embeddings have {own} dimensions, ask for 1 to {own}.",
+                param="dimensions",
+            )
+        vocabulary = self.model.encoder.vocab_size
+        for path, given in inputs:
+            if not isinstance(given, str) and max(given) >= vocabulary:
+                raise InvalidRequest(
+                    f"Invalid '{path}': token ids of this model are 0 to {vocabulary - 1}. Send text, or tokens of this"
+                    " model's own tokenizer.",
+                    param=path,
+                )
+        own_shape = self.model.vectors
+        shape = Vectors(pooling=own_shape.pooling, normalize=own_shape.normalize, dimensions=dimensions)
+        return PreparedEmbedding(self.model, inputs, shape)
