@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,16 @@ class TensorStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentencePooling:
+    """How an embedding model makes one vector of a text. `window` is in tokens, start and end tokens included."""
+
+    pooling: Literal["mean", "cls", "last"]
+    normalize: bool
+    window: int
+    lower_case: bool = False  # texts are turned to lower case before the tokenizer sees them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Everything an exporter needs. `config` is `config.json` as transformers writes it (rebuilt for a GGUF)."""
 
@@ -40,3 +50,4 @@ class Checkpoint:
     bos_token_id: int | None = None
     generation_defaults: GenerationDefaults = field(default_factory=GenerationDefaults)
     license: str | None = None
+    embedding: SentencePooling | None = None  # of an embedding model; None: a decoder

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handler.errors import EndpointError
-from handler.manifest import ModelManifest, Quality
+from handler.manifest import EmbeddingQuality, ModelManifest, Quality
 from model_export.errors import ExportError
 from model_export.export import ExportRequest, export
 from model_export.progress import Progress, console_progress
@@ -48,10 +48,12 @@ def summary(manifest: ModelManifest, output: Path, progress: Progress) -> str:
     """The closing table: files and size, quality, time."""
     total = sum(entry.size for entry in manifest.files.values())
     seconds = progress.seconds
+    measured = None if manifest.embedding is None else manifest.embedding.quality
     parts = [
         f"{manifest.name}: {manifest.architecture}, {manifest.recipe}, {manifest.exporter} → {output}",
         columns([*((name, size(entry.size)) for name, entry in manifest.files.items()), ("total", size(total))]),
         *([] if manifest.quality is None else [_quality(manifest.quality)]),
+        *([] if measured is None else [_embedding_quality(measured)]),
         columns(
             [
                 *((name, f"{spent:.1f} s") for name, spent in seconds.items()),
@@ -72,6 +74,11 @@ def _quality(quality: Quality) -> str:
             ("greedy answer", " ".join(quality.greedy_chat.split())),
         ]
     )
+
+
+def _embedding_quality(quality: EmbeddingQuality) -> str:
+    cosine = f"mean {quality.mean_cosine:.5f}, least {quality.min_cosine:.5f} of {quality.texts} texts"
+    return columns([("cosine with fp32", cosine)])
 
 
 def _recipes() -> str:

@@ -4,11 +4,12 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from handler.manifest import ModelManifest
 from model_export import direct
 from model_export.checkpoint import Checkpoint
+from model_export.embedding_verify import verify_embedding
 from model_export.errors import ExportError
 from model_export.package import describe, staging, write_tokenizer
 from model_export.progress import Progress
@@ -37,9 +38,9 @@ def export(request: ExportRequest, progress: Progress, environ: Mapping[str, str
     `request.output` is what it was before."""
     with staging(request.output) as directory:
         checkpoint = load_checkpoint(request.source, progress)
-        window = _context_window(checkpoint, request.context_window)
-        exporter = request.exporter or ("direct" if direct.supports(checkpoint.config) else "optimum")
-        build = _builder(exporter)
+        window = context_window(_trained(checkpoint), request.context_window)
+        exporter = request.exporter or ("direct" if _is_direct(checkpoint) else "optimum")
+        build = _builder(exporter, checkpoint)
         graph = build(checkpoint, request.recipe, directory, progress)
         write_tokenizer(checkpoint, directory)
         draft = describe(
@@ -53,29 +54,68 @@ def export(request: ExportRequest, progress: Progress, environ: Mapping[str, str
             context_window=window,
             environ=environ,
         )
-        quality = verify(
-            checkpoint=checkpoint,
-            manifest=draft,
-            directory=directory,
-            recipe=request.recipe,
-            build=build,
-            progress=progress,
-        )
-        manifest = draft.model_copy(update={"quality": quality})
+        manifest = _verified(draft, checkpoint, directory, request.recipe, build, progress)
         manifest.write(directory)
     return manifest
 
 
-def _builder(exporter: ExporterName) -> Build:
+def _verified(
+    draft: ModelManifest, checkpoint: Checkpoint, directory: Path, recipe: Recipe, build: Build, progress: Progress
+) -> ModelManifest:
+    """The manifest with the measured quality."""
+    if draft.embedding is None:
+        quality = verify(
+            checkpoint=checkpoint, manifest=draft, directory=directory, recipe=recipe, build=build, progress=progress
+        )
+        return draft.model_copy(update={"quality": quality})
+    measured = verify_embedding(
+        checkpoint=checkpoint,
+        manifest=draft,
+        embedding=draft.embedding,
+        directory=directory,
+        recipe=recipe,
+        build=build,
+        progress=progress,
+    )
+    return draft.model_copy(update={"embedding": draft.embedding.model_copy(update={"quality": measured})})
+
+
+def _trained(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The config; an embedding model may have been trained for fewer positions than it has."""
+    if checkpoint.embedding is None:
+        return checkpoint.config
+    return {"max_position_embeddings": checkpoint.embedding.window}
+
+
+def _is_direct(checkpoint: Checkpoint) -> bool:
+    """The direct exporter builds decoders."""
+    return checkpoint.embedding is None and direct.supports(checkpoint.config)
+
+
+def _builder(exporter: ExporterName, checkpoint: Checkpoint) -> Build:
     if exporter == "direct":
+        if checkpoint.embedding is not None:
+            raise ExportError("the direct exporter builds no embedding models: use --exporter optimum")
         return direct.build
     # Imported by name, so that this one never costs the other the import of torch.
     build: Build = importlib.import_module("model_export.optimum_exporter").build
     return build
 
 
-def _context_window(checkpoint: Checkpoint, wanted: int | None) -> int:
-    trained: int = checkpoint.config["max_position_embeddings"]
+# What configs call the number of positions that the model was trained for: most, GPT-2's family, MPT.
+_WINDOW_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
+
+
+def context_window(config: Mapping[str, Any], wanted: int | None) -> int:
+    """The artefact's window in tokens: what `config` says the model was trained for, or the shorter `wanted`.
+
+    Raises ExportError where `wanted` is longer, or neither says anything.
+    """
+    trained = next((int(config[key]) for key in _WINDOW_KEYS if config.get(key)), None)
+    if trained is None:
+        if wanted is None:
+            raise ExportError("config.json does not say how long a context the model takes: give a --context-window")
+        return wanted
     if wanted is not None and wanted > trained:
         raise ExportError(f"the model was trained for {trained} tokens: give a --context-window up to that")
     return wanted or trained

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from handler.artifact import describe_file
-from handler.manifest import FILE_NAME, Graph, ModelManifest
+from handler.manifest import FILE_NAME, LAST_HIDDEN_STATE, Embedding, Graph, ModelManifest
 from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
 from model_export.progress import BYTES, Progress
@@ -87,7 +87,19 @@ def describe(
         chat_template_file=None if checkpoint.chat_template is None else _CHAT_TEMPLATE,
         special_tokens=dict(checkpoint.special_tokens),
         generation_defaults=checkpoint.generation_defaults,
+        embedding=_embedding(checkpoint, graph),
         files=files,
+    )
+
+
+def _embedding(checkpoint: Checkpoint, graph: Graph) -> Embedding | None:
+    if checkpoint.embedding is None:
+        return None
+    hidden = next(spec for spec in graph.outputs if spec.name == LAST_HIDDEN_STATE)
+    return Embedding(
+        pooling=checkpoint.embedding.pooling,
+        normalize=checkpoint.embedding.normalize,
+        dimensions=int(hidden.shape[-1]),
     )
 
 

@@ -31,6 +31,7 @@ class Bounds:
 
     perplexity_ratio: float  # at most; artefact over reference
     mean_kl: float  # at most; nats per position
+    min_cosine: float = 0.99  # at least; of an embedding model, the vector that differs most
 
 
 Format = Literal["full", "rows", "blocks"]
@@ -64,7 +65,7 @@ RECIPES: Mapping[str, Recipe] = {
             linears="full",
             blocks=None,
             vocabulary=None,
-            bounds=Bounds(perplexity_ratio=1.001, mean_kl=0.001),
+            bounds=Bounds(perplexity_ratio=1.001, mean_kl=0.001, min_cosine=0.99999),
         ),
         Recipe(
             name="int8",
@@ -94,7 +95,7 @@ RECIPES: Mapping[str, Recipe] = {
             vocabulary=Blocks(bits=8),
             # Wide on purpose: a 135M model whose weights were 4-bit already loses 1.21 × and 0.24 by being rounded to
             # other sixteen steps. Larger models and original weights stay far below.
-            bounds=Bounds(perplexity_ratio=1.35, mean_kl=0.35),
+            bounds=Bounds(perplexity_ratio=1.35, mean_kl=0.35, min_cosine=0.9),
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The optimum exporter: any decoder that optimum knows, traced by torch, its weights stored as the recipe says.
+"""The optimum exporter: any decoder and any encoder that optimum knows, traced by torch, stored as the recipe says.
 
 Slower to export and to run than the direct exporter, and the oracle that the direct graphs are tested against.
 """

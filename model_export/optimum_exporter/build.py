@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import onnx
 import onnxruntime
@@ -19,12 +19,13 @@ from model_export.progress import Progress
 from model_export.recipes import Recipe
 
 FILE_NAME = "model.onnx"
-_TASK = "text-generation-with-past"
-_FED = frozenset({manifest.INPUT_IDS, manifest.ATTENTION_MASK, manifest.POSITION_IDS})
+_DECODER, _ENCODER = "text-generation-with-past", "feature-extraction"
+_FED = frozenset({manifest.INPUT_IDS, manifest.ATTENTION_MASK, manifest.POSITION_IDS, manifest.TYPE_IDS})
 
 
 def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Progress) -> Graph:
-    """Writes `model.onnx` and `model.onnx.data` into `directory`; the graph has the "growing" KV layout.
+    """Writes `model.onnx` and `model.onnx.data` into `directory`; the graph has the "growing" KV layout, and that of an
+    embedding model none.
 
     Raises ExportError if torch or optimum is missing, or optimum does not know the architecture.
     """
@@ -45,7 +46,8 @@ def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Pro
     unknown = [spec.name for spec in inputs if spec.name not in _FED and not spec.name.startswith("past_key_values.")]
     if unknown:
         raise ExportError(f"the traced graph takes {', '.join(unknown)}, which no server feeds: choose another model")
-    return Graph(file=FILE_NAME, kv_layout="growing", inputs=inputs, outputs=outputs)
+    layout: Literal["growing", "none"] = "growing" if checkpoint.embedding is None else "none"
+    return Graph(file=FILE_NAME, kv_layout=layout, inputs=inputs, outputs=outputs)
 
 
 def _trace(checkpoint: Checkpoint, path: Path, progress: Progress) -> None:
@@ -57,21 +59,23 @@ def _trace(checkpoint: Checkpoint, path: Path, progress: Progress) -> None:
     except ImportError:
         raise ExportError(NEEDED) from None
     model_type = checkpoint.config.get("model_type")
+    task = _DECODER if checkpoint.embedding is None else _ENCODER
     try:
         tasks: Collection[str] = TasksManager.get_supported_tasks_for_model_type(
             model_type, "onnx", library_name="transformers"
         )
     except KeyError:
         tasks = ()
-    if _TASK not in tasks:
+    if task not in tasks:
         raise ExportError(f"optimum has no exporter for models of type {model_type!r}: choose another architecture")
     model = load_model(checkpoint, progress)
-    model.config.use_cache = True
+    model.config.use_cache = task == _DECODER
     with progress.phase("trace with torch"), quiet():
         constructor = TasksManager.get_exporter_config_constructor(
-            exporter="onnx", model=model, task=_TASK, library_name="transformers"
+            exporter="onnx", model=model, task=task, library_name="transformers"
         )
-        export(model, constructor(model.config, use_past=True, use_past_in_inputs=True), path)
+        past = {"use_past": True, "use_past_in_inputs": True} if task == _DECODER else {}
+        export(model, constructor(model.config, **past), path)
 
 
 def _optimise(source: Path, target: Path) -> None:

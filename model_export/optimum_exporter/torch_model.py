@@ -13,11 +13,14 @@ from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
 from model_export.progress import Progress
 
+_BUFFER = ".position_ids"  # old checkpoints keep the numbers 0, 1, 2, … among their weights
+
 NEEDED = "this exporter needs torch, transformers and optimum: pip install -r requirements/optimum.txt"
 
 
 def load_model(checkpoint: Checkpoint, progress: Progress) -> Any:
-    """A transformers model for causal language modelling in float32, in evaluation mode.
+    """A transformers model in float32, in evaluation mode: for causal language modelling, or of an embedding model the
+    encoder alone.
 
     Raises ExportError if torch is missing, transformers does not know the architecture, or weights are missing.
     """
@@ -27,9 +30,8 @@ def load_model(checkpoint: Checkpoint, progress: Progress) -> Any:
     except ImportError:
         raise ExportError(NEEDED) from None
     with quiet():
-        config = _config(transformers, checkpoint)
-        model_class: Any = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-        names = list(checkpoint.tensors)
+        config, model_class = _config(transformers, checkpoint)
+        names = [name for name in checkpoint.tensors if not name.endswith(_BUFFER)]
         weights = {}
         with progress.phase("load weights", total=len(names), unit="tensor") as step:
             for name in names:
@@ -43,7 +45,7 @@ def load_model(checkpoint: Checkpoint, progress: Progress) -> Any:
             raise ExportError(
                 f"transformers cannot load these weights ({_first_line(error)}): mend the checkpoint"
             ) from None
-    missing = sorted(found["missing_keys"])
+    missing = sorted(name for name in found["missing_keys"] if not _unused(name, checkpoint))
     if missing:
         raise ExportError(f"the checkpoint holds no {missing[0]} ({len(missing)} missing): download it again")
     return model.eval()
@@ -62,17 +64,25 @@ def quiet() -> Iterator[None]:
         logging.disable(disabled)
 
 
-def _config(transformers: Any, checkpoint: Checkpoint) -> Any:
-    model_type = checkpoint.config.get("model_type")
+def _config(transformers: Any, checkpoint: Checkpoint) -> tuple[Any, Any]:
+    """The config and the class of model that it is for."""
+    decoder = checkpoint.embedding is None
+    model_type, kind = checkpoint.config.get("model_type"), "causal language model" if decoder else "encoder"
     try:
         config = transformers.AutoConfig.for_model(**checkpoint.config)
-        transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        classes = transformers.MODEL_FOR_CAUSAL_LM_MAPPING if decoder else transformers.MODEL_MAPPING
+        model_class = classes[type(config)]
     except (KeyError, TypeError, ValueError):
         raise ExportError(
-            f"transformers {transformers.__version__} has no causal language model of type {model_type!r}:"
+            f"transformers {transformers.__version__} has no {kind} of type {model_type!r}:"
             " choose a checkpoint of an architecture that it knows"
         ) from None
-    return config
+    return config, model_class
+
+
+def _unused(name: str, checkpoint: Checkpoint) -> bool:
+    """A pooler looks at the first token after the last layer: what embeds reads that layer itself."""
+    return checkpoint.embedding is not None and name.startswith("pooler.")
 
 
 def _first_line(error: Exception) -> str:

@@ -48,8 +48,7 @@ class _BlockWriter:
             for node in graph.node
             if node.op_type == "Transpose" and node.input[0] in self._tables
         }
-        logits = next(value for value in graph.output if value.name == manifest.LOGITS)
-        self._vocab_size = logits.type.tensor_type.shape.dim[2].dim_value
+        self._vocab_size = _vocab_size(graph)
         self._stored: dict[tuple[str, bool, Blocks], list[str]] = {}
 
     def rewrite(self, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
@@ -134,6 +133,15 @@ class _BlockWriter:
     def _add(self, name: str, value: NDArray[Any]) -> str:
         self._graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
+
+
+def _vocab_size(graph: onnx.GraphProto) -> int:
+    """The width of a decoder's logits; an encoder has none, but a table that token ids are looked up in."""
+    for value in graph.output:
+        if value.name == manifest.LOGITS:
+            return int(value.type.tensor_type.shape.dim[2].dim_value)
+    tables = {node.input[0] for node in graph.node if node.op_type == "Gather" and manifest.INPUT_IDS in node.input}
+    return next((int(tensor.dims[0]) for tensor in graph.initializer if tensor.name in tables), 0)
 
 
 def _is_plain(facts: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from model_export.progress import Progress
 from model_export.sources.directory import Directory
 from model_export.sources.gguf import GgufFile
 from model_export.sources.hub import HubRepository
-from model_export.sources.package import DEFAULT, DefaultModel
+from model_export.sources.package import DEFAULT, DefaultEmbeddingModel, DefaultModel
 
 __all__ = ["DEFAULT", "SOURCES", "CheckpointSource", "load_checkpoint"]
 
@@ -27,7 +27,13 @@ class CheckpointSource(Protocol):
         ...
 
 
-SOURCES: tuple[CheckpointSource, ...] = (DefaultModel(), GgufFile(), Directory(), HubRepository())
+SOURCES: tuple[CheckpointSource, ...] = (
+    DefaultModel(),
+    DefaultEmbeddingModel(),
+    GgufFile(),
+    Directory(),
+    HubRepository(),
+)
 
 
 def load_checkpoint(source: str, progress: Progress) -> Checkpoint:

@@ -10,6 +10,7 @@ from model_export.checkpoint import Checkpoint
 from model_export.end_tokens import end_token_ids
 from model_export.errors import ExportError
 from model_export.progress import Progress
+from model_export.sources.embedding_files import lower_cased, read_embedding_files
 from model_export.sources.files import damage_reported, read_json, read_optional_json
 from model_export.sources.safetensors import INDEX, SINGLE, SafetensorsStore
 from model_export.sources.tokenizer_files import read_tokenizer_files
@@ -49,24 +50,27 @@ def _checkpoint(directory: Path, name: str, source: Source) -> Checkpoint:
     _refuse_other_formats(directory)
     generation = read_optional_json(directory / "generation_config.json")
     tokenizer = read_tokenizer_files(directory)
+    embedding = read_embedding_files(directory, config)
+    tokenizer_json = tokenizer.tokenizer_json
+    if embedding is not None and embedding.lower_case:
+        tokenizer_json = lower_cased(tokenizer_json)
     bos, eos = (tokenizer.special_tokens.get(f"{kind}_token", "") for kind in ("bos", "eos"))
+    declared_ends = generation.get("eos_token_id"), config.get("eos_token_id"), tokenizer.token_ids.get(eos)
     return Checkpoint(
         name=name,
         source=source,
         config=config,
         tensors=SafetensorsStore(directory),
-        tokenizer_json=tokenizer.tokenizer_json,
+        tokenizer_json=tokenizer_json,
         chat_template=tokenizer.chat_template,
         special_tokens=tokenizer.special_tokens,
-        end_token_ids=end_token_ids(
-            (generation.get("eos_token_id"), config.get("eos_token_id"), tokenizer.token_ids.get(eos)),
-            tokenizer.tokenizer_json,
-        ),
+        end_token_ids=end_token_ids(declared_ends, tokenizer_json) if embedding is None else (),
         bos_token_id=tokenizer.token_ids.get(bos, config.get("bos_token_id")),
         generation_defaults=GenerationDefaults(
             **{key: generation[key] for key in GenerationDefaults.model_fields if key in generation}
         ),
         license=_license(directory),
+        embedding=embedding,
     )
 
 

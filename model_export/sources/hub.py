@@ -12,7 +12,8 @@ from model_export.sources.directory import directory_checkpoint
 
 _ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
 _FILES = ["*.json", "*.safetensors", "*.jinja", "README.md"]
-_OTHER_COPIES = ["*/*", "consolidated*"]  # the same weights in other formats
+# The same weights in other formats; of the directories, only sentence-transformers' 1_Pooling matters.
+_OTHER_COPIES = ["[!1]*/*", "1[!_]*/*", "consolidated*"]
 
 
 class HubRepository:

@@ -14,6 +14,7 @@ from model_export.sources.package import DefaultModel
     ("source", "form"),
     [
         ("default", "DefaultModel"),
+        ("default-embedding", "DefaultEmbeddingModel"),
         ("model.gguf", "GgufFile"),
         ("models/Model-Q8_0.GGUF", "GgufFile"),
         ("organisation/name", "HubRepository"),
@@ -32,12 +33,12 @@ def test_a_directory_that_exists_is_no_hub_id(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("source", ["", "nonsense", "/no/such/directory", "./x", "a/b/c", "model.bin"])
-def test_anything_else_is_answered_with_the_four_forms(source: str) -> None:
+def test_anything_else_is_answered_with_all_forms(source: str) -> None:
     with pytest.raises(ExportError) as caught:
         load_checkpoint(source, Stopwatch())
     message = str(caught.value)
     assert message.startswith(f"{source!r} is no source; give one of: ")
-    assert [row.form in message for row in SOURCES] == [True] * 4
+    assert [row.form in message for row in SOURCES] == [True] * len(SOURCES)
     assert "\n" not in message
 
 
