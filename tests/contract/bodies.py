@@ -30,7 +30,7 @@ CONTRACTS: dict[tuple[str, str], Contract] = {
     ),
     ("POST", "/v1/completions"): (
         "CreateCompletionResponse",
-        "CreateCompletionResponse",
+        "CompletionChunk",
         sdk.Completion,
         sdk.Completion,
     ),
@@ -122,16 +122,22 @@ def as_the_package_reads(value: Any) -> Any:
     """`value` after what the package does before it validates, and with the nulls that its types forget.
 
     The package decodes base64 embeddings itself. A streamed `text_completion` says null for a choice that has not
-    ended: OpenAI's own does, though the type is that of a whole answer.
+    ended, and an echoed prompt for the log-probability of its first token: OpenAI's own do, though the type is that of
+    a whole answer.
     """
     if not isinstance(value, dict):
         return value
     if value.get("object") == "text_completion":
         choices = [c if c["finish_reason"] else {**c, "finish_reason": "stop"} for c in value["choices"]]
-        return value | {"choices": choices}
+        return value | {"choices": [c | {"logprobs": without_nulls(c["logprobs"])} for c in choices]}
     if value.get("object") == "list" and "usage" in value:
         return value | {"data": [item | {"embedding": vector(item["embedding"])} for item in value["data"]]}
     return value
+
+
+def without_nulls(lists: dict[str, list[Any]] | None) -> dict[str, list[Any]] | None:
+    """The legacy log-probabilities without the first token's, if it has none."""
+    return lists and {name: items[1:] if items[:1] == [None] else items for name, items in lists.items()}
 
 
 def vector(embedding: list[float] | str) -> list[float]:

@@ -8,9 +8,13 @@ being JSON Schema 2020-12, and what contradicts the API that it describes; nothi
     references      point to `#/schemas/`, where the vendored file has them.
     base64          an embedding may be a string: the specification allows `encoding_format: base64` in the request and
                     forgets it in the answer.
+    completions     one schema stands for the whole and for a stream's chunks, whose choices have not ended and which
+                    have no usage yet; OpenAI's own say null, as in the guide's examples. So does the first token of an
+                    echoed prompt, which has no log-probability.
 """
 
 import json
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +56,14 @@ def document() -> Schema:
     schemas = {name: repaired(schema) for name, schema in whole["schemas"].items()}
     vector = schemas["Embedding"]["properties"]
     vector["embedding"] = {"anyOf": [vector["embedding"], {"type": "string"}]}
+    completion = schemas["CreateCompletionResponse"]
+    logprobs = completion["properties"]["choices"]["items"]["properties"]["logprobs"]["anyOf"][0]["properties"]
+    for name in ("token_logprobs", "top_logprobs"):
+        logprobs[name]["items"] = with_null(logprobs[name]["items"])
+    schemas["CompletionChunk"] = chunk = deepcopy(completion)
+    chunk["properties"]["usage"] = with_null(chunk["properties"]["usage"])
+    choice = chunk["properties"]["choices"]["items"]["properties"]
+    choice["finish_reason"] = with_null(choice["finish_reason"])
     return {"info": whole["info"], "schemas": schemas}
 
 
