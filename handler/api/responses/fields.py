@@ -12,8 +12,12 @@ from handler.api import fields as chat
 from handler.api.fields import LARGEST, Field, Origin
 from handler.api.responses.include import Include
 from handler.api.responses.items import Input
+from handler.api.responses.text_format import TextFormat
+from handler.api.responses.tools import Choice, Tools
 from handler.api.values import AnyObject, Boolean, Integer, Json, JsonObject, OneOf, Only, Reader, Text, TextMap
 from handler.chat.conversation import Message
+from handler.chat.tools import Tool, ToolChoice
+from handler.engine.grammar import GrammarSpec
 
 T = TypeVar("T")
 
@@ -101,7 +105,43 @@ def _extension(row: Field[T]) -> Field[T]:
     return replace(row, origin=vllm)
 
 
-TEXT_FORMAT: Field[object] = _rejected("format", "Free text only.", {"type": "text"}, parent="text")
+TOOLS: Field[tuple[Tool, ...]] = Field(
+    name="tools",
+    standing="effective",
+    reader=Tools(),
+    default=(),
+    doc="Functions that the model may call; calls are enforced by grammar, in the model's own dialect.",
+)
+TOOL_CHOICE: Field[ToolChoice] = Field(
+    name="tool_choice",
+    standing="effective",
+    reader=Choice(),
+    default="auto",
+    doc="Whether the model may, must or must not call, and what.",
+)
+PARALLEL_TOOL_CALLS: Field[bool] = Field(
+    name="parallel_tool_calls",
+    standing="effective",
+    reader=Boolean(),
+    default=True,
+    doc="Whether an answer may hold more than one call.",
+)
+TEXT_FORMAT: Field[GrammarSpec | None] = Field(
+    name="format",
+    parent="text",
+    standing="effective",
+    reader=TextFormat(),
+    default=None,
+    doc="What the answer must look like; enforced token by token, strict or not.",
+)
+REASONING_EFFORT: Field[str | None] = Field(
+    name="effort",
+    parent="reasoning",
+    standing="effective",
+    reader=OneOf(("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+    default=None,
+    doc="How much to think, where the model's template has a switch for it; elsewhere only the default.",
+)
 
 # The fields within the objects that have a row of their own.
 NESTED_FIELDS: Mapping[str, tuple[Field[object], ...]] = {
@@ -111,7 +151,7 @@ NESTED_FIELDS: Mapping[str, tuple[Field[object], ...]] = {
         _rejected("verbosity", "The model has no verbosity switch.", "medium", parent="text"),
     ),
     "reasoning": (
-        _rejected("effort", "The model has no reasoning switch.", "none", "medium", parent="reasoning"),
+        REASONING_EFFORT,
         _rejected("summary", "Reasoning is returned whole, not as a summary.", parent="reasoning"),
         _rejected("generate_summary", "The older name of summary.", parent="reasoning"),
         _rejected("context", "The model's template decides.", "auto", parent="reasoning"),
@@ -131,6 +171,9 @@ FIELDS: tuple[Field[object], ...] = (
     STREAM,
     STREAM_OPTIONS,
     TEXT,
+    TOOLS,
+    TOOL_CHOICE,
+    PARALLEL_TOOL_CALLS,
     REASONING,
     *(
         _extension(row)
@@ -156,9 +199,6 @@ FIELDS: tuple[Field[object], ...] = (
     _inert("prompt_cache_retention", OneOf(("in_memory", "in-memory", "24h")), "A hint for OpenAI's cache."),
     _inert("store", Only((False,)), "Nothing is ever stored; absent is false."),
     _inert("service_tier", Only(("auto", "default")), "There is one tier, and it answers as default."),
-    _rejected("tools", "Tool calls are not built yet.", []),
-    _rejected("tool_choice", "Without tools there is nothing to choose.", "auto", "none"),
-    _rejected("parallel_tool_calls", "Without tools there is nothing to run in parallel.", True, False),
     _rejected("truncation", "Input is never truncated.", "disabled"),
     _rejected("background", "Nothing is stored, so nothing can be fetched later.", False),
     _rejected("previous_response_id", "Nothing is stored: send the whole conversation as input."),

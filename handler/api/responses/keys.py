@@ -5,6 +5,8 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from handler.api.responses.fields import FIELDS, NESTED_FIELDS
+from handler.api.responses.text_format import FORMAT_KEYS
+from handler.api.responses.tools import CHOICE_KEYS, TOOL_KEYS
 from handler.api.unknown_keys import UnknownKey, foreign_keys, items_of
 from handler.api.values import Json, JsonObject
 
@@ -32,8 +34,26 @@ def find_unknown(body: JsonObject) -> Iterator[UnknownKey]:
     yield from foreign_keys(body, _TOP, "")
     for parent, rows in NESTED_FIELDS.items():
         yield from foreign_keys(body.get(parent), frozenset(row.name for row in rows), parent)
+    yield from _text_format(body.get("text"))
+    for i, tool in enumerate(items_of(body.get("tools"))):
+        if isinstance(tool, dict) and tool.get("type") == "function":
+            yield from foreign_keys(tool, TOOL_KEYS, f"tools[{i}]")
+    yield from _choice(body.get("tool_choice"), "tool_choice")
     for i, item in enumerate(items_of(body.get("input"))):
         yield from _item(item, f"input[{i}]")
+
+
+def _text_format(text: Json) -> Iterator[UnknownKey]:
+    if isinstance(text, dict) and isinstance(shape := text.get("format"), dict):
+        yield from foreign_keys(shape, FORMAT_KEYS.get(str(shape.get("type"))), "text.format")
+
+
+def _choice(choice: Json, path: str) -> Iterator[UnknownKey]:
+    if not isinstance(choice, dict):
+        return
+    yield from foreign_keys(choice, CHOICE_KEYS.get(str(choice.get("type"))), path)
+    for i, tool in enumerate(items_of(choice.get("tools"))):
+        yield from _choice(tool, f"{path}.tools[{i}]")
 
 
 def _item(item: Json, path: str) -> Iterator[UnknownKey]:

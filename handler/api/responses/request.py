@@ -4,7 +4,8 @@ model.
 Single fields are judged by their rows in `fields`; here are the rules between fields.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -14,13 +15,22 @@ from handler.api.generation import generation_params
 from handler.api.responses import fields
 from handler.api.responses.include import LOGPROBS
 from handler.api.responses.keys import find_unknown
-from handler.api.unknown_keys import UnknownFields, settle_unknown
-from handler.api.values import Json, JsonObject
+from handler.api.responses.tools import repeated_tool
+from handler.api.unknown_keys import UnknownFields, items_of, settle_unknown
+from handler.api.values import Json, JsonObject, as_object
 from handler.chat.conversation import Conversation, Message, TemplateOptions
+from handler.chat.tools import ChatTools
+from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest, RequestError
 
-_OWN_NAMES: Final[Mapping[str, str]] = {"messages": "input"}
+# What the fields of chat completions are called here, and what lies within them.
+_OWN_NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile("^messages"), "input"),
+    (re.compile(r"^(tools\[\d+\])\.function"), r"\1"),
+    (re.compile(r"^response_format(\.json_schema)?"), "text.format"),
+    (re.compile("^reasoning_effort"), "reasoning.effort"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,8 @@ class ResponsesRequest:
     conversation: Conversation
     params: GenerationParams
     template: TemplateOptions
+    tools: ChatTools | None
+    text_format: GrammarSpec | None
     stream: bool
     repeated: JsonObject
     dropped: tuple[str, ...] = ()
@@ -61,7 +73,12 @@ def read_responses_request(
             top_logprobs=_top_logprobs(body),
             max_output_tokens=max_output_tokens,
         ),
-        template=TemplateOptions(template_kwargs=chat.CHAT_TEMPLATE_KWARGS.of(body)),
+        template=TemplateOptions(
+            template_kwargs=chat.CHAT_TEMPLATE_KWARGS.of(body),
+            reasoning_effort=fields.REASONING_EFFORT.of(fields.REASONING.of(body)),
+        ),
+        tools=_tools(body),
+        text_format=fields.TEXT_FORMAT.of(fields.TEXT.of(body)),
         stream=stream,
         repeated=_repeated(body),
         dropped=dropped,
@@ -75,7 +92,8 @@ def naming_own_fields() -> Iterator[None]:
         yield
     except RequestError as error:
         if error.param is not None:
-            error.param = _OWN_NAMES.get(error.param, error.param)
+            for pattern, own in _OWN_NAMES:
+                error.param = pattern.sub(own, error.param)
         raise
 
 
@@ -93,11 +111,27 @@ def _conversation(body: JsonObject) -> Conversation:
     return Conversation(messages=(*first, *turns))
 
 
+def _tools(body: JsonObject) -> ChatTools | None:
+    tools, choice = fields.TOOLS.of(body), fields.TOOL_CHOICE.of(body)
+    if not tools and choice in ("auto", "none"):
+        return None
+    return ChatTools(tools=tools, choice=choice, parallel=fields.PARALLEL_TOOL_CALLS.of(body))
+
+
 def _top_logprobs(body: JsonObject) -> int | None:
     wanted, count = LOGPROBS in fields.INCLUDE.of(body), fields.TOP_LOGPROBS.of(body) or 0
     if count and not wanted:
         raise InvalidRequest(f"'top_logprobs' needs \"{LOGPROBS}\" in 'include'.", param="top_logprobs")
     return count if wanted else None
+
+
+def _format(body: JsonObject) -> JsonObject:
+    asked = fields.TEXT.of(body).get("format")
+    return (
+        {"type": "text"}
+        if asked is None
+        else {k: v for k, v in as_object(asked, "text.format").items() if v is not None}
+    )
 
 
 def _repeated(body: JsonObject) -> JsonObject:
@@ -114,11 +148,11 @@ def _repeated(body: JsonObject) -> JsonObject:
         "temperature": chat.TEMPERATURE.of(body),
         "top_p": chat.TOP_P.of(body),
         "top_logprobs": fields.TOP_LOGPROBS.of(body) or 0,
-        "text": {"format": {"type": "text"}, "verbosity": "medium"},
-        "reasoning": {"effort": None, "summary": None},
-        "tools": [],
-        "tool_choice": "auto",
-        "parallel_tool_calls": True,
+        "text": {"format": _format(body), "verbosity": "medium"},
+        "reasoning": {"effort": fields.REASONING_EFFORT.of(fields.REASONING.of(body)), "summary": None},
+        "tools": [repeated_tool(as_object(tool, "tools")) for tool in items_of(body.get("tools"))],
+        "tool_choice": body.get("tool_choice") or "auto",
+        "parallel_tool_calls": fields.PARALLEL_TOOL_CALLS.of(body),
         "metadata": metadata,
         **labels,
     }

@@ -46,7 +46,9 @@ def responses_router(*, models: Models, answering: Answering, limits: Limits) ->
 
 def _prepare(service: ChatService, asked: ResponsesRequest) -> PreparedChat:
     with naming_own_fields():
-        return service.prepare(asked.conversation, asked.params, asked.template)
+        return service.prepare(
+            asked.conversation, asked.params, asked.template, tools=asked.tools, response_format=asked.text_format
+        )
 
 
 def _failure(response: ResponseEvents, error: EndpointError) -> bytes:

@@ -7,6 +7,7 @@ from handler.api.responses.fields import FIELDS, NESTED_FIELDS
 from handler.api.responses.include import LOGPROBS, UNSUPPORTED
 from handler.api.responses.items import UNSUPPORTED_ITEMS
 from handler.api.responses.keys import ITEM_KEYS, PART_KEYS
+from handler.api.responses.tools import TOOL_KEYS
 
 # Names only, from OpenAI's OpenAPI specification 2.3.0 (MIT).
 SPEC = json.loads((Path(__file__).parent / "openai_responses_fields.json").read_text())
@@ -59,6 +60,7 @@ def test_no_field_has_two_rows_and_every_row_is_documented() -> None:
 
 def test_the_shapes_know_every_property_of_the_specification() -> None:
     assert {kind: set(keys) for kind, keys in ITEM_KEYS.items()} == {k: set(v) for k, v in SPEC["items"].items()}
+    assert set(SPEC["tool"]) == TOOL_KEYS
     assert {kind: set(keys) for kind, keys in PART_KEYS.items()} == {k: set(v) for k, v in SPEC["parts"].items()}
 
 

@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 
 from handler.api.responses.fields import FIELDS, NESTED_FIELDS
-from handler.api.responses.request import ResponsesRequest, read_responses_request
+from handler.api.responses.request import ResponsesRequest, naming_own_fields, read_responses_request
 from handler.api.values import Json, JsonObject
 from handler.chat.conversation import Conversation, Message, TemplateOptions
+from handler.chat.tools import ChatTools, NamedTool, Tool
+from handler.engine.grammar import JsonObjectGrammar, JsonSchemaGrammar
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest
 
@@ -31,9 +33,20 @@ PLAIN = ResponsesRequest(
     conversation=Conversation(messages=(HI,)),
     params=GenerationParams(),
     template=TemplateOptions(),
+    tools=None,
+    text_format=None,
     stream=False,
     repeated=REPEATED,
 )
+FUNCTION: JsonObject = {
+    "type": "function",
+    "name": "f",
+    "description": None,
+    "parameters": {"type": "object"},
+    "strict": True,
+}
+TOOL = Tool(name="f", parameters={"type": "object"}, strict=True)
+SCHEMA: JsonObject = {"type": "json_schema", "name": "s", "schema": {"type": "object"}, "strict": True}
 LOGPROBS = ["message.output_text.logprobs"]
 
 
@@ -67,6 +80,26 @@ EFFECTIVE: dict[str, tuple[dict[str, Json], ResponsesRequest]] = {
     "top_logprobs": ({"include": LOGPROBS, "top_logprobs": 20}, params({"top_logprobs": 20}, top_logprobs=20)),
     "stream": ({"stream": True}, changed(stream=True)),
     "stream_options": ({"stream": True, "stream_options": {"include_obfuscation": False}}, changed(stream=True)),
+    "text": (
+        {"text": {"format": {**SCHEMA, "description": None}}},
+        changed({"text": {"format": SCHEMA, "verbosity": "medium"}}, text_format=JsonSchemaGrammar({"type": "object"})),
+    ),
+    "tools": ({"tools": [FUNCTION]}, changed({"tools": [FUNCTION]}, tools=ChatTools(tools=(TOOL,)))),
+    "tool_choice": (
+        {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}},
+        changed(
+            {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}},
+            tools=ChatTools(tools=(TOOL,), choice=NamedTool(name="f")),
+        ),
+    ),
+    "parallel_tool_calls": (
+        {"tools": [FUNCTION], "parallel_tool_calls": False},
+        changed({"tools": [FUNCTION], "parallel_tool_calls": False}, tools=ChatTools(tools=(TOOL,), parallel=False)),
+    ),
+    "reasoning": (
+        {"reasoning": {"effort": "low"}},
+        changed({"reasoning": {"effort": "low", "summary": None}}, template=TemplateOptions(reasoning_effort="low")),
+    ),
     "top_k": ({"top_k": 40}, params(top_k=40)),
     "min_p": ({"min_p": 0.1}, params(min_p=0.1)),
     "seed": ({"seed": -1}, params(seed=2**64 - 1)),
@@ -85,12 +118,7 @@ EFFECTIVE: dict[str, tuple[dict[str, Json], ResponsesRequest]] = {
 }
 
 
-HOLDERS = {"text", "reasoning"}  # objects: their fields have rows of their own
-
-
-@pytest.mark.parametrize(
-    "name", [row.name for row in FIELDS if row.standing == "effective" and row.name not in HOLDERS]
-)
+@pytest.mark.parametrize("name", [row.name for row in FIELDS if row.standing == "effective"])
 def test_an_effective_field_arrives(name: str) -> None:
     sent, expected = EFFECTIVE[name]
     assert read(**sent) == expected
@@ -134,8 +162,7 @@ def test_an_inert_field_changes_nothing_but_what_is_repeated(sent: dict[str, Jso
         {"truncation": "disabled"},
         {"background": False},
         {"text": {"format": {"type": "text"}, "verbosity": "medium"}},
-        {"reasoning": {"effort": "none", "context": "auto", "mode": "standard"}},
-        {"reasoning": {"effort": "medium"}},
+        {"reasoning": {"context": "auto", "mode": "standard"}},
         {"prompt_cache_options": {"mode": "implicit", "ttl": "30m"}},
         {"include": []},
         {"top_logprobs": 0},
@@ -151,9 +178,6 @@ def test_a_field_at_its_default_is_never_rejected(sent: dict[str, Json]) -> None
 
 # At least one value of every rejected field.
 REJECTED: list[tuple[str, Json, str]] = [
-    ("tools", [{"type": "function", "name": "f"}], "unsupported_value"),
-    ("tool_choice", "required", "unsupported_value"),
-    ("parallel_tool_calls", 1, "unsupported_value"),
     ("truncation", "auto", "unsupported_value"),
     ("background", True, "unsupported_value"),
     ("previous_response_id", "resp_1", "unsupported_parameter"),
@@ -168,9 +192,8 @@ REJECTED: list[tuple[str, Json, str]] = [
     ("image", {}, "unsupported_parameter"),
     ("store", True, "unsupported_value"),
     ("service_tier", "flex", "unsupported_value"),
-    ("text.format", {"type": "json_object"}, "unsupported_value"),
     ("text.verbosity", "low", "unsupported_value"),
-    ("reasoning.effort", "high", "unsupported_value"),
+    ("reasoning.effort", "huge", "unsupported_value"),
     ("reasoning.summary", "auto", "unsupported_parameter"),
     ("reasoning.generate_summary", "auto", "unsupported_parameter"),
     ("reasoning.context", "all_turns", "unsupported_value"),
@@ -210,8 +233,15 @@ def test_every_rejected_row_is_proved() -> None:
         ({"input": None}, "input"),
         ({"input": []}, "input"),
         ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "input"),
+        ({"parallel_tool_calls": 1}, "parallel_tool_calls"),
+        ({"text": {"format": {"type": "yaml"}}}, "text.format.type"),
+        ({"text": {"format": {"type": "json_schema", "name": "s"}}}, "text.format.schema"),
+        ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name"),
+        ({"text": {"format": {"type": "text", "schema": {}}}}, "text.format.schema"),
         ({"messages": []}, "messages"),
         ({"n": 1}, "n"),
+        ({"tools": [{**FUNCTION, "x": 1}]}, "tools[0].x"),
+        ({"tool_choice": {"type": "function", "name": "f", "x": 1}}, "tool_choice.x"),
         ({"text": {"foo": 1}}, "text.foo"),
         ({"reasoning": {"foo": 1}}, "reasoning.foo"),
         ({"input": [{"role": "user", "content": "hi", "name": "x"}]}, "input[0].name"),
@@ -233,6 +263,35 @@ def test_the_operators_cap_bounds_every_answer(asked: int | None, capped: int) -
     body: dict[str, Json] = {"model": "m", "input": "hi", "max_output_tokens": asked}
     asked_for = read_responses_request(body, max_output_tokens=10)
     assert asked_for == params({"max_output_tokens": asked}, max_tokens=capped)
+
+
+def test_any_json_object() -> None:
+    asked = read(text={"format": {"type": "json_object"}})
+    repeated: JsonObject = {"text": {"format": {"type": "json_object"}, "verbosity": "medium"}}
+    assert asked == changed(repeated, text_format=JsonObjectGrammar())
+
+
+def test_without_tools_there_is_nothing_to_choose_or_to_run_in_parallel() -> None:
+    sent: JsonObject = {"tool_choice": "none", "parallel_tool_calls": False}
+    assert read(**sent) == changed(sent)
+
+
+@pytest.mark.parametrize(
+    ("param", "own"),
+    [
+        ("messages", "input"),
+        ("tools[3].function.parameters.properties.x", "tools[3].parameters.properties.x"),
+        ("response_format", "text.format"),
+        ("response_format.json_schema.schema.type", "text.format.schema.type"),
+        ("reasoning_effort", "reasoning.effort"),
+        ("logit_bias", "logit_bias"),
+        (None, None),
+    ],
+)
+def test_what_the_chat_service_refuses_bears_the_names_of_this_api(param: str | None, own: str | None) -> None:
+    with pytest.raises(InvalidRequest) as caught, naming_own_fields():
+        raise InvalidRequest("No.", param=param)
+    assert caught.value.param == own
 
 
 def test_unknown_keys_may_be_dropped_and_are_then_listed() -> None:

@@ -105,7 +105,7 @@ async def test_a_prompt_that_does_not_fit_is_refused_before_the_first_byte(
         ({"previous_response_id": "resp_1"}, 400, "previous_response_id"),
         ({"store": True}, 400, "store"),
         ({"background": True}, 400, "background"),
-        ({"tools": [{"type": "web_search"}]}, 400, "tools"),
+        ({"tools": [{"type": "web_search"}]}, 400, "tools[0].type"),
         ({"logit_bias": {"99999": 1}}, 400, "logit_bias"),
         ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, 400, "input[0].content[0]"),
     ],
@@ -115,7 +115,7 @@ async def test_what_cannot_be_honoured_is_named(
     make_client: MakeClient, sent: dict[str, object], status: int, param: str
 ) -> None:
     response = await make_client().post(RESPONSES, json={**HI, **sent})
-    assert (response.status_code, response.json()["error"]["param"].split("[0].type")[0]) == (status, param)
+    assert (response.status_code, response.json()["error"]["param"]) == (status, param)
 
 
 async def test_dropped_keys_are_listed(make_client: MakeClient) -> None:
