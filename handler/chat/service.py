@@ -13,7 +13,7 @@ from handler.chat.limits import Limits, Speaker
 from handler.chat.prompt import PromptBuilder
 from handler.chat.reasoning_effort import has_switch
 from handler.chat.template import ChatTemplate
-from handler.chat.tools import ChatTools
+from handler.chat.tools import ChatTools, Tool
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Finished, Stopped
 from handler.engine.grammar import GrammarSpec
@@ -118,16 +118,9 @@ class ChatService:
         Raises InvalidRequest, UnsupportedValue or ContextLengthExceeded.
         """
         model = self.model
-        if self._prompts is None:
-            raise UnsupportedValue(
-                f"The model {model.name!r} has no chat template: use /v1/completions, or export it with a template.",
-                param="messages",
-            )
         check_token_ids(params, model.decoder.vocab_size)
-        if tools is not None:
-            tools.check()
-        shown = () if tools is None or tools.choice == "none" else tools.tools
-        prompt = self._prompts.build(conversation, options or TemplateOptions(), shown)
+        prompts = self._prompt_builder()
+        prompt = prompts.build(conversation, options or TemplateOptions(), _shown(tools))
         window = model.decoder.context_window
         if len(prompt.token_ids) >= window:
             raise ContextLengthExceeded(prompt_tokens=len(prompt.token_ids), context_window=window)
@@ -135,11 +128,34 @@ class ChatService:
             tokenizer=model.tokenizer,
             end_token_ids=model.end_token_ids,
             grammars=model.grammars,
-            marks=self._prompts.think_marks,
-            form=self._prompts.tool_abilities.form,
+            marks=prompts.think_marks,
+            form=prompts.tool_abilities.form,
         )
         limits = speaker.limits(tools, response_format, opens_thought=prompt.opens_thought)
         return PreparedChat(model=model, params=params, prompt_ids=tuple(prompt.token_ids), limits=limits)
+
+    def prompt_ids(
+        self, conversation: Conversation, options: TemplateOptions, tools: ChatTools | None = None
+    ) -> tuple[int, ...]:
+        """The prompt's token ids, however many. Raises InvalidRequest or UnsupportedValue."""
+        return tuple(self._prompt_builder().build(conversation, options, _shown(tools)).token_ids)
+
+    def _prompt_builder(self) -> PromptBuilder:
+        if self._prompts is None:
+            raise UnsupportedValue(
+                f"The model {self.model.name!r} has no chat template: use /v1/completions, or export it with a"
+                " template.",
+                param="messages",
+            )
+        return self._prompts
+
+
+def _shown(tools: ChatTools | None) -> tuple[Tool, ...]:
+    """The functions that the model is told of."""
+    if tools is None:
+        return ()
+    tools.check()
+    return () if tools.choice == "none" else tools.tools
 
 
 def check_token_ids(params: GenerationParams, vocab_size: int) -> None:
