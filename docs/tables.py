@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
-from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, Field
+from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS, Field
 from handler.api.responses import fields as responses
 from handler.settings import PREFIX, Settings
 from model_export.recipes import DEFAULT, RECIPES
@@ -33,7 +33,7 @@ def fields(rows: Iterable[Field[object]]) -> str:
 
 
 def chat_fields() -> str:
-    return fields((*FIELDS, *STREAM_OPTION_FIELDS))
+    return fields((*FIELDS, *STREAM_OPTION_FIELDS, *STRUCTURED_OUTPUT_FIELDS))
 
 
 def responses_fields() -> str:

@@ -6,10 +6,13 @@ Single fields are judged by their rows in `fields`; here are the rules between f
 from dataclasses import dataclass
 
 from handler.api import fields
+from handler.api.formats import AnswerFormat
 from handler.api.generation import choices, generation_params, include_usage
+from handler.api.tool_rules import chat_tools
 from handler.api.unknown_keys import UnknownFields, find_unknown, settle_unknown
 from handler.api.values import JsonObject
-from handler.chat.conversation import Conversation, TemplateOptions
+from handler.chat.conversation import Conversation, Message, TemplateOptions
+from handler.chat.tools import ChatTools
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest
 
@@ -22,6 +25,8 @@ class ChatRequest:
     conversation: Conversation
     params: GenerationParams
     template: TemplateOptions
+    tools: ChatTools | None = None
+    answer_format: AnswerFormat | None = None
     stream: bool
     include_usage: bool
     dropped: tuple[str, ...] = ()
@@ -39,10 +44,10 @@ def read_chat_request(
     for row in fields.FIELDS:
         if row.standing != "effective":
             row.of(body)
-    stream = fields.STREAM.of(body)
+    stream, answer_format = fields.STREAM.of(body), _format(body)
     return ChatRequest(
         model=fields.MODEL.of(body),
-        conversation=Conversation(messages=fields.MESSAGES.of(body)),
+        conversation=Conversation(messages=(*_told(answer_format), *fields.MESSAGES.of(body))),
         params=generation_params(
             body,
             max_tokens=_max_tokens(body),
@@ -51,6 +56,8 @@ def read_chat_request(
             n=choices(body, max_choices),
         ),
         template=_template(body),
+        tools=chat_tools(body),
+        answer_format=answer_format,
         stream=stream,
         include_usage=include_usage(body, stream=stream),
         dropped=dropped,
@@ -92,4 +99,29 @@ def _template(body: JsonObject) -> TemplateOptions:
         add_generation_prompt=not continue_final if open_turn is None else open_turn,
         continue_final_message=continue_final,
         template_kwargs=fields.CHAT_TEMPLATE_KWARGS.of(body),
+        reasoning_effort=fields.REASONING_EFFORT.of(body),
     )
+
+
+def _told(answer_format: AnswerFormat | None) -> tuple[Message, ...]:
+    told = None if answer_format is None else answer_format.told
+    return () if told is None else (Message(role="system", content=told),)
+
+
+def _format(body: JsonObject) -> AnswerFormat | None:
+    wanted, options = fields.RESPONSE_FORMAT.of(body), fields.STRUCTURED_OUTPUTS.of(body)
+    if options is None:
+        return wanted
+    if wanted is not None:
+        raise InvalidRequest(
+            "'response_format' and 'structured_outputs' exclude each other.", param="structured_outputs"
+        )
+    formats = [
+        AnswerFormat(grammar=grammar, path=row.path)
+        for row in fields.STRUCTURED_OUTPUT_FIELDS
+        if (grammar := row.of(options)) is not None
+    ]
+    if len(formats) != 1:
+        names = ", ".join(row.name for row in fields.STRUCTURED_OUTPUT_FIELDS if row.standing == "effective")
+        raise InvalidRequest(f"'structured_outputs' takes exactly one of {names}.", param="structured_outputs")
+    return formats[0]

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from handler.api.formats import AnswerFormat, AnyJsonObject, Choices, Lark, Regex, ResponseFormat, Schema
 from handler.api.messages import Messages
+from handler.api.tools import FunctionCallReader, Functions, ToolChoiceReader, Tools
 from handler.api.values import (
     AnyObject,
     Boolean,
@@ -31,6 +33,8 @@ from handler.api.values import (
     missing,
 )
 from handler.chat.conversation import Message
+from handler.chat.tools import Tool, ToolChoice
+from handler.engine.grammar import GrammarSpec
 
 Standing = Literal["effective", "inert", "rejected"]
 Origin = Literal["openai", "vllm"]
@@ -65,6 +69,30 @@ class Field(Generic[T_co]):
         if self.required:
             raise missing(self.path)
         return self.default
+
+
+def _constraint(name: str, reader: Reader[GrammarSpec | None], doc: str) -> Field[GrammarSpec | None]:
+    return Field(
+        name=name,
+        parent="structured_outputs",
+        origin="vllm",
+        standing="effective",
+        reader=reader,
+        default=None,
+        doc=doc,
+    )
+
+
+def _refused_option(name: str, doc: str, *accepted: Json) -> Field[GrammarSpec | None]:
+    return Field(
+        name=name,
+        parent="structured_outputs",
+        origin="vllm",
+        standing="rejected",
+        reader=Only(accepted),
+        default=None,
+        doc=doc,
+    )
 
 
 MODEL: Field[str] = Field(
@@ -258,6 +286,76 @@ CONTINUE_FINAL_MESSAGE: Field[bool] = Field(
 )
 
 
+TOOLS: Field[tuple[Tool, ...]] = Field(
+    name="tools",
+    standing="effective",
+    reader=Tools(),
+    default=(),
+    doc="Functions that the model may call. With strict, or when a call is forced, arguments are valid for the schema.",
+)
+TOOL_CHOICE: Field[ToolChoice | None] = Field(
+    name="tool_choice",
+    standing="effective",
+    reader=ToolChoiceReader(),
+    default=None,
+    doc="Whether the model may, must or must not call, and which functions; only with tools.",
+)
+PARALLEL_TOOL_CALLS: Field[bool] = Field(
+    name="parallel_tool_calls",
+    standing="effective",
+    reader=Boolean(),
+    default=True,
+    doc="Whether an answer may hold more than one call; only with tools.",
+)
+FUNCTIONS: Field[tuple[Tool, ...]] = Field(
+    name="functions",
+    standing="effective",
+    reader=Functions(),
+    default=(),
+    doc="The older form of tools: the answer has one function_call at most.",
+)
+FUNCTION_CALL: Field[ToolChoice | None] = Field(
+    name="function_call",
+    standing="effective",
+    reader=FunctionCallReader(),
+    default=None,
+    doc="The older form of tool_choice; only with functions.",
+)
+RESPONSE_FORMAT: Field[AnswerFormat | None] = Field(
+    name="response_format",
+    standing="effective",
+    reader=ResponseFormat(),
+    default=None,
+    doc="JSON, or JSON that is valid for the schema, enforced with or without strict; the model is told a description.",
+)
+STRUCTURED_OUTPUTS: Field[JsonObject | None] = Field(
+    name="structured_outputs",
+    origin="vllm",
+    standing="effective",
+    reader=AnyObject(),
+    default=None,
+    doc="Limits the answer by exactly one of the following; not with a response_format.",
+)
+STRUCTURED_OUTPUT_FIELDS: tuple[Field[GrammarSpec | None], ...] = (
+    _constraint("json", Schema(), "JSON that is valid for the schema."),
+    _constraint("json_object", AnyJsonObject(), "Any JSON object."),
+    _constraint("regex", Regex(), "Text that matches from beginning to end."),
+    _constraint("choice", Choices(), "One of these texts."),
+    _constraint("grammar", Lark(), "Text that the rule `start` derives."),
+    _refused_option("disable_any_whitespace", "The grammar decides about whitespace.", False),
+    _refused_option("disable_additional_properties", "The schema decides about properties.", False),
+    _refused_option("whitespace_pattern", "The grammar decides about whitespace."),
+    _refused_option("structural_tag", "Use a grammar."),
+)
+REASONING_EFFORT: Field[str | None] = Field(
+    name="reasoning_effort",
+    standing="effective",
+    reader=OneOf(("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+    default=None,
+    doc="Sets the switch of the model's chat template; a model without one takes only what it does anyway.",
+)
+
+
 def _inert(name: str, reader: Reader[object], doc: str) -> Field[object]:
     return Field(name=name, standing="inert", reader=reader, default=None, doc=doc)
 
@@ -294,6 +392,14 @@ FIELDS: tuple[Field[object], ...] = (
     CHAT_TEMPLATE_KWARGS,
     ADD_GENERATION_PROMPT,
     CONTINUE_FINAL_MESSAGE,
+    TOOLS,
+    TOOL_CHOICE,
+    PARALLEL_TOOL_CALLS,
+    FUNCTIONS,
+    FUNCTION_CALL,
+    RESPONSE_FORMAT,
+    STRUCTURED_OUTPUTS,
+    REASONING_EFFORT,
     _inert("user", Text(), "The caller's own label."),
     _inert("safety_identifier", Text(64), "The caller's own label."),
     _inert("metadata", TextMap(16, 64, 512), "Labels for stored completions; nothing is stored here."),
@@ -302,13 +408,6 @@ FIELDS: tuple[Field[object], ...] = (
     _inert("prompt_cache_retention", OneOf(("in_memory", "in-memory", "24h")), "A hint for OpenAI's cache."),
     _inert("store", Only((False,)), "Nothing is ever stored."),
     _inert("service_tier", Only(("auto", "default")), "There is one tier, and it answers as default."),
-    _rejected("response_format", "Free text only.", {"type": "text"}),
-    _rejected("tools", "Tool calls are not built yet.", []),
-    _rejected("tool_choice", "Without tools there is nothing to choose.", "none"),
-    _rejected("parallel_tool_calls", "Without tools there is nothing to run in parallel.", True),
-    _rejected("functions", "The older form of tools.", []),
-    _rejected("function_call", "The older form of tool_choice.", "none"),
-    _rejected("reasoning_effort", "The model has no reasoning switch.", "none", "medium"),
     _rejected("verbosity", "The model has no verbosity switch.", "medium"),
     _rejected("modalities", "Text in, text out.", ["text"]),
     _rejected("audio", "Text in, text out."),
@@ -323,5 +422,4 @@ FIELDS: tuple[Field[object], ...] = (
         {"ttl": "30m"},
         {"mode": "implicit", "ttl": "30m"},
     ),
-    _rejected("structured_outputs", "Constrained output is not built yet.", origin="vllm"),
 )

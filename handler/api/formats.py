@@ -5,6 +5,9 @@ Unknown keys are `unknown_keys`' business, not ours.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from handler.api.values import Boolean, Json, JsonObject, Name, as_array, as_object, as_text, optional, required
@@ -16,11 +19,31 @@ from handler.engine.grammar import (
     LarkGrammar,
     RegexGrammar,
 )
-from handler.errors import InvalidRequest
+from handler.errors import InvalidRequest, RequestError
 
-# Every key that the shapes may carry; within a schema, any.
-FORMAT_KEYS: Final = frozenset({"type", "json_schema"})
+SERVICE_NAME: Final = "response_format"
+# Every key that the object may carry; within a schema, any.
 JSON_SCHEMA_KEYS: Final = frozenset({"name", "description", "schema", "strict"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFormat:
+    """What the answer is limited to. `path`: where the request says so, for errors that only the grammar engine can
+    find. `told`: what the model is to know of it."""
+
+    grammar: GrammarSpec
+    path: str
+    told: str | None = None
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """The chat service calls every format `response_format`: what it refuses bears the request's own path."""
+        try:
+            yield
+        except RequestError as error:
+            if error.param is not None and error.param.startswith(SERVICE_NAME):
+                error.param = self.path + error.param.removeprefix(SERVICE_NAME)
+            raise
 
 
 class ResponseFormat:
@@ -28,13 +51,13 @@ class ResponseFormat:
 
     summary = "type text, json_object or json_schema"
 
-    def __call__(self, value: Json, path: str) -> GrammarSpec | None:
+    def __call__(self, value: Json, path: str) -> AnswerFormat | None:
         item = as_object(value, path)
         match required(item, "type", as_text, path):
             case "text":
                 return None
             case "json_object":
-                return JsonObjectGrammar()
+                return AnswerFormat(grammar=JsonObjectGrammar(), path=path)
             case "json_schema":
                 return _json_schema(required(item, "json_schema", as_object, path), f"{path}.json_schema")
         raise InvalidRequest(
@@ -43,13 +66,16 @@ class ResponseFormat:
         )
 
 
-def _json_schema(item: JsonObject, path: str) -> GrammarSpec:
-    """`strict` changes nothing: a schema that is not asked to be enforced is enforced all the same."""
-    required(item, "name", Name(), path)
-    optional(item, "strict", Boolean(), path)
-    optional(item, "description", as_text, path)
+def _json_schema(item: JsonObject, path: str) -> AnswerFormat:
+    name = required(item, "name", Name(), path)
+    optional(item, "strict", Boolean(), path)  # a schema that need not be enforced is enforced all the same
+    description = optional(item, "description", as_text, path)
     schema = optional(item, "schema", as_object, path)
-    return JsonObjectGrammar() if schema is None else JsonSchemaGrammar(schema)
+    return AnswerFormat(
+        grammar=JsonObjectGrammar() if schema is None else JsonSchemaGrammar(schema),
+        path=path if schema is None else f"{path}.schema",
+        told=f"Answer in the format {name}: {description}" if description else None,
+    )
 
 
 class Schema:

@@ -22,10 +22,8 @@ from handler.chat.tools import AllowedTools, NamedTool, Tool, ToolChoice
 from handler.errors import InvalidRequest, UnsupportedValue
 
 # Every key that the shapes may carry; within `parameters`, any.
-TOOL_KEYS: Final = frozenset({"type", "function"})
 FUNCTION_KEYS: Final = frozenset({"name", "description", "parameters", "strict"})
 LEGACY_FUNCTION_KEYS: Final = frozenset({"name", "description", "parameters"})
-CHOICE_KEYS: Final = frozenset({"type", "function", "allowed_tools"})
 ALLOWED_KEYS: Final = frozenset({"mode", "tools"})
 NAME_KEYS: Final = frozenset({"name"})
 
@@ -53,7 +51,7 @@ class Functions:
         return tuple(read_function(item, f"{path}[{i}]") for i, item in enumerate(tool_objects(value, path)))
 
 
-class Choice:
+class ToolChoiceReader:
     """Reads `tool_choice`."""
 
     summary = '"none", "auto", "required", a named function or allowed_tools'
@@ -71,7 +69,7 @@ class Choice:
         raise wrong_type(path, "a string or an object", value)
 
 
-class FunctionChoice:
+class FunctionCallReader:
     """Reads `function_call`, the older form of tool_choice."""
 
     summary = '"none", "auto" or a named function'

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS
+from handler.api import tools
+from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS
+from handler.api.formats import JSON_SCHEMA_KEYS
 from handler.api.messages import FUNCTION_KEYS, MESSAGE_KEYS, PART_KEYS, TOOL_CALL_KEYS
 from handler.api.values import Json, JsonObject
 from handler.errors import UnknownParameter
 
 _TOP = frozenset(row.name for row in FIELDS)
+_STRUCTURED_OUTPUTS = frozenset(row.name for row in STRUCTURED_OUTPUT_FIELDS)
 _STREAM_OPTIONS = frozenset(row.name for row in STREAM_OPTION_FIELDS)
 UnknownFields = Literal["reject", "drop"]
 _SHOWN = 80  # characters of a foreign key that an error message or a header repeats
@@ -32,6 +35,9 @@ def find_unknown(body: JsonObject) -> Iterator[UnknownKey]:
     """Every key of `body` that the field table and the message shapes lack, outermost first."""
     yield from foreign_keys(body, _TOP, "")
     yield from foreign_keys(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
+    yield from foreign_keys(body.get("structured_outputs"), _STRUCTURED_OUTPUTS, "structured_outputs")
+    yield from _tools(body)
+    yield from _response_format(body.get("response_format"))
     for i, message in enumerate(items_of(body.get("messages"))):
         yield from _message(message, f"messages[{i}]")
 
@@ -65,6 +71,29 @@ def _message(message: Json, path: str) -> Iterator[UnknownKey]:
         if isinstance(call, dict) and call.get("type") == "function":
             yield from foreign_keys(call, TOOL_CALL_KEYS, f"{path}.tool_calls[{j}]")
             yield from foreign_keys(call.get("function"), FUNCTION_KEYS, f"{path}.tool_calls[{j}].function")
+
+
+def _tools(body: JsonObject) -> Iterator[UnknownKey]:
+    for i, tool in enumerate(items_of(body.get("tools"))):
+        yield from _typed(tool, "function", tools.FUNCTION_KEYS, f"tools[{i}]")
+    for i, function in enumerate(items_of(body.get("functions"))):
+        yield from foreign_keys(function, tools.LEGACY_FUNCTION_KEYS, f"functions[{i}]")
+    yield from _typed(body.get("tool_choice"), "function", tools.NAME_KEYS, "tool_choice")
+    yield from _typed(body.get("tool_choice"), "allowed_tools", tools.ALLOWED_KEYS, "tool_choice")
+    yield from foreign_keys(body.get("function_call"), tools.NAME_KEYS, "function_call")
+
+
+def _response_format(value: Json) -> Iterator[UnknownKey]:
+    yield from _typed(value, "json_schema", JSON_SCHEMA_KEYS, "response_format")
+    if isinstance(value, dict) and value.get("type") in ("text", "json_object"):
+        yield from foreign_keys(value, frozenset({"type"}), "response_format")
+
+
+def _typed(value: Json, kind: str, known: AbstractSet[str], path: str) -> Iterator[UnknownKey]:
+    """Of an object whose `type` names its only other key: both objects' foreign keys."""
+    if isinstance(value, dict) and value.get("type") == kind:
+        yield from foreign_keys(value, {"type", kind}, path)
+        yield from foreign_keys(value.get(kind), known, f"{path}.{kind}")
 
 
 def foreign_keys(value: Json, known: AbstractSet[str] | None, path: str) -> Iterator[UnknownKey]:

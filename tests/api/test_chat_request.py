@@ -6,8 +6,18 @@ import pytest
 
 from handler.api.chat_request import ChatRequest, read_chat_request
 from handler.api.fields import FIELDS
+from handler.api.formats import AnswerFormat
 from handler.api.values import Json
 from handler.chat.conversation import Conversation, Message, TemplateOptions
+from handler.chat.tools import AllowedTools, ChatTools, NamedTool, Tool
+from handler.engine.grammar import (
+    ChoiceGrammar,
+    GrammarSpec,
+    JsonObjectGrammar,
+    JsonSchemaGrammar,
+    LarkGrammar,
+    RegexGrammar,
+)
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest
 
@@ -33,6 +43,15 @@ def params(**changes: object) -> ChatRequest:
 def template(**changes: object) -> ChatRequest:
     return dataclasses.replace(PLAIN, template=dataclasses.replace(TemplateOptions(), **changes))
 
+
+def limited(grammar: GrammarSpec, path: str) -> ChatRequest:
+    return dataclasses.replace(PLAIN, answer_format=AnswerFormat(grammar=grammar, path=path))
+
+
+F: Json = {"name": "f"}
+TOOL: Json = {"type": "function", "function": F}
+TOOLS = (Tool(name="f"),)
+CALLABLE = ChatTools(tools=TOOLS)
 
 # One line per effective field: what is sent, and all that it changes.
 EFFECTIVE: dict[str, tuple[dict[str, Json], ChatRequest]] = {
@@ -73,6 +92,34 @@ EFFECTIVE: dict[str, tuple[dict[str, Json], ChatRequest]] = {
         {"continue_final_message": True},
         template(add_generation_prompt=False, continue_final_message=True),
     ),
+    "tools": ({"tools": [TOOL]}, dataclasses.replace(PLAIN, tools=CALLABLE)),
+    "tool_choice": (
+        {"tools": [TOOL], "tool_choice": "required"},
+        dataclasses.replace(PLAIN, tools=dataclasses.replace(CALLABLE, choice="required")),
+    ),
+    "parallel_tool_calls": (
+        {"tools": [TOOL], "parallel_tool_calls": False},
+        dataclasses.replace(PLAIN, tools=dataclasses.replace(CALLABLE, parallel=False)),
+    ),
+    "functions": (
+        {"functions": [F]},
+        dataclasses.replace(PLAIN, tools=ChatTools(tools=TOOLS, parallel=False, legacy=True)),
+    ),
+    "function_call": (
+        {"functions": [F], "function_call": F},
+        dataclasses.replace(
+            PLAIN, tools=ChatTools(tools=TOOLS, choice=NamedTool(name="f"), parallel=False, legacy=True)
+        ),
+    ),
+    "response_format": (
+        {"response_format": {"type": "json_object"}},
+        limited(JsonObjectGrammar(), "response_format"),
+    ),
+    "structured_outputs": (
+        {"structured_outputs": {"regex": "a+"}},
+        limited(RegexGrammar("a+"), "structured_outputs.regex"),
+    ),
+    "reasoning_effort": ({"reasoning_effort": "high"}, template(reasoning_effort="high")),
 }
 
 
@@ -113,11 +160,10 @@ def test_an_inert_field_changes_nothing(sent: dict[str, Json]) -> None:
         {"response_format": {"type": "text"}},
         {"tools": []},
         {"tool_choice": "none"},
+        {"tools": [], "tool_choice": "none"},
         {"parallel_tool_calls": True},
         {"functions": []},
         {"function_call": "none"},
-        {"reasoning_effort": "none"},
-        {"reasoning_effort": "medium"},
         {"verbosity": "medium"},
         {"modalities": ["text"]},
         {"prompt_cache_options": {"mode": "implicit", "ttl": "30m"}},
@@ -141,15 +187,8 @@ def test_a_field_at_its_default_is_never_rejected(sent: dict[str, Json]) -> None
 
 # At least one value of every rejected field.
 REJECTED: list[tuple[str, Json, str]] = [
-    ("response_format", {"type": "json_object"}, "unsupported_value"),
-    ("response_format", {"type": "json_schema", "json_schema": {}}, "unsupported_value"),
-    ("tools", [{"type": "function", "function": {"name": "f"}}], "unsupported_value"),
-    ("tool_choice", "auto", "unsupported_value"),
-    ("tool_choice", "required", "unsupported_value"),
-    ("parallel_tool_calls", False, "unsupported_value"),
-    ("functions", [{"name": "f"}], "unsupported_value"),
-    ("function_call", "auto", "unsupported_value"),
-    ("reasoning_effort", "high", "unsupported_value"),
+    ("tools", [{"type": "custom", "custom": {"name": "f"}}], "unsupported_value"),
+    ("reasoning_effort", "extreme", "unsupported_value"),
     ("verbosity", "low", "unsupported_value"),
     ("modalities", ["text", "audio"], "unsupported_value"),
     ("audio", {"voice": "alloy", "format": "wav"}, "unsupported_parameter"),
@@ -157,7 +196,8 @@ REJECTED: list[tuple[str, Json, str]] = [
     ("web_search_options", {}, "unsupported_parameter"),
     ("moderation", {"model": "x"}, "unsupported_parameter"),
     ("prompt_cache_options", {"mode": "explicit"}, "unsupported_value"),
-    ("structured_outputs", {"regex": "a"}, "unsupported_parameter"),
+    ("structured_outputs", {"structural_tag": {}}, "unsupported_parameter"),
+    ("structured_outputs", {"disable_any_whitespace": True}, "unsupported_value"),
     ("store", True, "unsupported_value"),
     ("service_tier", "flex", "unsupported_value"),
     ("service_tier", "priority", "unsupported_value"),
@@ -168,7 +208,8 @@ REJECTED: list[tuple[str, Json, str]] = [
 def test_a_rejected_field_is_named(name: str, value: Json, code: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read(**{name: value})
-    assert (caught.value.param, caught.value.code) == (name, code)
+    assert caught.value.param is not None
+    assert (caught.value.param.partition("[")[0].partition(".")[0], caught.value.code) == (name, code)
     assert name in caught.value.message
 
 
@@ -196,6 +237,30 @@ def test_every_rejected_row_is_proved() -> None:
         ({"model": None}, "model"),
         ({"messages": None}, "messages"),
         ({"messages": []}, "messages"),
+        ({"tool_choice": "auto"}, "tool_choice"),
+        ({"tools": [], "tool_choice": TOOL}, "tool_choice"),
+        ({"parallel_tool_calls": False}, "parallel_tool_calls"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"functions": [F], "tools": [TOOL]}, "functions"),
+        ({"functions": [F], "tool_choice": "required"}, "tool_choice"),
+        ({"tools": [TOOL], "function_call": "auto"}, "function_call"),
+        ({"functions": [F], "parallel_tool_calls": False}, "parallel_tool_calls"),
+        ({"structured_outputs": {}}, "structured_outputs"),
+        ({"structured_outputs": {"json_object": False}}, "structured_outputs"),
+        ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs"),
+        ({"structured_outputs": {"choice": []}}, "structured_outputs.choice"),
+        ({"structured_outputs": {"regex": "a"}, "response_format": {"type": "json_object"}}, "structured_outputs"),
+        ({"tools": [{**TOOL, "x": 1}]}, "tools[0].x"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "x": 1}}]}, "tools[0].function.x"),
+        ({"functions": [{"name": "f", "strict": True}]}, "functions[0].strict"),
+        ({"tools": [TOOL], "tool_choice": {**TOOL, "x": 1}}, "tool_choice.x"),
+        ({"function_call": {"name": "f", "x": 1}}, "function_call.x"),
+        ({"response_format": {"type": "json_object", "schema": {}}}, "response_format.schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "x": 1}}},
+            "response_format.json_schema.x",
+        ),
+        ({"structured_outputs": {"foo": 1}}, "structured_outputs.foo"),
         ({"foo": 1}, "foo"),
         ({"foo": None}, "foo"),
         ({"Temperature": 1}, "Temperature"),
@@ -207,6 +272,33 @@ def test_a_request_that_cannot_be_honoured_names_what_is_wrong(sent: dict[str, J
     with pytest.raises(InvalidRequest) as caught:
         read(**sent)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("options", "spec"),
+    [
+        ({"json": {"type": "integer"}}, JsonSchemaGrammar({"type": "integer"})),
+        ({"json_object": True, "regex": None}, JsonObjectGrammar()),
+        ({"choice": ["a", "b"], "disable_any_whitespace": False}, ChoiceGrammar(("a", "b"))),
+        ({"grammar": 'start: "a"'}, LarkGrammar('start: "a"')),
+    ],
+    ids=str,
+)
+def test_an_answer_is_limited_in_one_way(options: dict[str, Json], spec: GrammarSpec) -> None:
+    assert read(structured_outputs=options) == limited(spec, f"structured_outputs.{next(iter(options))}")
+
+
+def test_the_description_of_a_format_is_told_to_the_model() -> None:
+    schema: Json = {"name": "ages", "description": "In years.", "schema": {"type": "object"}}
+    asked = read(response_format={"type": "json_schema", "json_schema": schema})
+    told = Message(role="system", content="Answer in the format ages: In years.")
+    assert asked.conversation.messages == (told, HI)
+
+
+def test_a_tool_choice_names_tools_by_their_whole_definition_or_by_name() -> None:
+    choice: Json = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [TOOL]}}
+    asked = read(tools=[TOOL], tool_choice=choice)
+    assert asked.tools == dataclasses.replace(CALLABLE, choice=AllowedTools(mode="required", names=("f",)))
 
 
 def test_both_names_of_the_bound_may_agree() -> None:

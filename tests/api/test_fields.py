@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS
+from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS
 from handler.api.messages import MESSAGE_KEYS, PART_KEYS
 
 # Property names only, from OpenAI's OpenAPI specification 2.3.0 (MIT).
@@ -46,7 +46,7 @@ def test_inert_is_only_what_the_contract_lists() -> None:
 
 
 def test_no_field_has_two_rows() -> None:
-    names = [row.path for row in (*FIELDS, *STREAM_OPTION_FIELDS)]
+    names = [row.path for row in (*FIELDS, *STREAM_OPTION_FIELDS, *STRUCTURED_OUTPUT_FIELDS)]
     assert len(names) == len(set(names))
 
 

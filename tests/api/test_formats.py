@@ -2,12 +2,15 @@
 
 import pytest
 
-from handler.api.formats import AnyJsonObject, Choices, Lark, Regex, ResponseFormat, Schema
+from handler.api.formats import AnswerFormat, AnyJsonObject, Choices, Lark, Regex, ResponseFormat, Schema
 from handler.api.values import Json, JsonObject, Reader
 from handler.engine.grammar import ChoiceGrammar, JsonObjectGrammar, JsonSchemaGrammar, LarkGrammar, RegexGrammar
 from handler.errors import InvalidRequest
 
 SCHEMA: JsonObject = {"type": "object", "properties": {"x": {"type": "integer"}}}
+
+
+ENFORCED = AnswerFormat(grammar=JsonSchemaGrammar(SCHEMA), path="p.json_schema.schema")
 
 
 def json_schema(**more: Json) -> Json:
@@ -18,12 +21,16 @@ def json_schema(**more: Json) -> Json:
     ("reader", "value", "read"),
     [
         (ResponseFormat(), {"type": "text"}, None),
-        (ResponseFormat(), {"type": "json_object"}, JsonObjectGrammar()),
-        (ResponseFormat(), json_schema(schema=SCHEMA, strict=True), JsonSchemaGrammar(SCHEMA)),
+        (ResponseFormat(), {"type": "json_object"}, AnswerFormat(grammar=JsonObjectGrammar(), path="p")),
+        (ResponseFormat(), json_schema(schema=SCHEMA, strict=True), ENFORCED),
         # Enforced all the same.
-        (ResponseFormat(), json_schema(schema=SCHEMA, strict=False), JsonSchemaGrammar(SCHEMA)),
-        (ResponseFormat(), json_schema(schema=SCHEMA, strict=None), JsonSchemaGrammar(SCHEMA)),
-        (ResponseFormat(), json_schema(), JsonObjectGrammar()),
+        (ResponseFormat(), json_schema(schema=SCHEMA, strict=False), ENFORCED),
+        (ResponseFormat(), json_schema(schema=SCHEMA, strict=None), ENFORCED),
+        (
+            ResponseFormat(),
+            json_schema(description="Ages."),
+            AnswerFormat(grammar=JsonObjectGrammar(), path="p.json_schema", told="Answer in the format n: Ages."),
+        ),
         (Schema(), SCHEMA, JsonSchemaGrammar(SCHEMA)),
         (Schema(), '{"type": "integer"}', JsonSchemaGrammar({"type": "integer"})),
         (AnyJsonObject(), True, JsonObjectGrammar()),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handler.api.tools import MAX_TOOLS, Choice, FunctionChoice, Functions, Tools
+from handler.api.tools import MAX_TOOLS, FunctionCallReader, Functions, ToolChoiceReader, Tools
 from handler.api.values import Json, JsonObject, Reader
 from handler.chat.tools import AllowedTools, NamedTool, Tool
 from handler.errors import InvalidRequest
@@ -36,15 +36,15 @@ def allowed(*tools: Json, mode: str = "auto") -> Json:
         (Tools(), [], ()),
         (Tools(), [tool({"name": "f", "parameters": {}})], (Tool(name="f", parameters={}),)),
         (Functions(), [{"name": "f", "parameters": SCHEMA}], (Tool(name="f", parameters=SCHEMA),)),
-        (Choice(), "none", "none"),
-        (Choice(), "auto", "auto"),
-        (Choice(), "required", "required"),
-        (Choice(), NAMED, NamedTool(name="f")),
-        (Choice(), allowed(NAMED, tool(FULL)), AllowedTools(mode="auto", names=("f", "get-weather_2"))),
-        (Choice(), allowed(NAMED, mode="required"), AllowedTools(mode="required", names=("f",))),
-        (FunctionChoice(), "none", "none"),
-        (FunctionChoice(), "auto", "auto"),
-        (FunctionChoice(), {"name": "f"}, NamedTool(name="f")),
+        (ToolChoiceReader(), "none", "none"),
+        (ToolChoiceReader(), "auto", "auto"),
+        (ToolChoiceReader(), "required", "required"),
+        (ToolChoiceReader(), NAMED, NamedTool(name="f")),
+        (ToolChoiceReader(), allowed(NAMED, tool(FULL)), AllowedTools(mode="auto", names=("f", "get-weather_2"))),
+        (ToolChoiceReader(), allowed(NAMED, mode="required"), AllowedTools(mode="required", names=("f",))),
+        (FunctionCallReader(), "none", "none"),
+        (FunctionCallReader(), "auto", "auto"),
+        (FunctionCallReader(), {"name": "f"}, NamedTool(name="f")),
     ],
 )
 def test_reads(reader: Reader[object], value: Json, read: object) -> None:
@@ -74,18 +74,18 @@ def test_reads(reader: Reader[object], value: Json, read: object) -> None:
         (Tools(), [tool({"name": "g", "description": 1})], "p[0].function.description", "invalid_type"),
         (Tools(), [NAMED] * (MAX_TOOLS + 1), "p", "array_above_max_length"),
         (Functions(), [{"name": ""}], "p[0].name", "invalid_value"),
-        (Choice(), 1, "p", "invalid_type"),
-        (Choice(), "any", "p", "invalid_value"),
-        (Choice(), {}, "p.type", "missing_required_parameter"),
-        (Choice(), {"type": "custom", "custom": {"name": "f"}}, "p.type", "unsupported_value"),
-        (Choice(), {"type": "function", "function": {}}, "p.function.name", "missing_required_parameter"),
-        (Choice(), {"type": "allowed_tools"}, "p.allowed_tools", "missing_required_parameter"),
-        (Choice(), allowed(NAMED, mode="none"), "p.allowed_tools.mode", "invalid_value"),
-        (Choice(), allowed(), "p.allowed_tools.tools", "empty_array"),
-        (Choice(), allowed(NAMED, {"type": "custom"}), "p.allowed_tools.tools[1].type", "unsupported_value"),
-        (FunctionChoice(), "required", "p", "invalid_value"),
-        (FunctionChoice(), {}, "p.name", "missing_required_parameter"),
-        (FunctionChoice(), [], "p", "invalid_type"),
+        (ToolChoiceReader(), 1, "p", "invalid_type"),
+        (ToolChoiceReader(), "any", "p", "invalid_value"),
+        (ToolChoiceReader(), {}, "p.type", "missing_required_parameter"),
+        (ToolChoiceReader(), {"type": "custom", "custom": {"name": "f"}}, "p.type", "unsupported_value"),
+        (ToolChoiceReader(), {"type": "function", "function": {}}, "p.function.name", "missing_required_parameter"),
+        (ToolChoiceReader(), {"type": "allowed_tools"}, "p.allowed_tools", "missing_required_parameter"),
+        (ToolChoiceReader(), allowed(NAMED, mode="none"), "p.allowed_tools.mode", "invalid_value"),
+        (ToolChoiceReader(), allowed(), "p.allowed_tools.tools", "empty_array"),
+        (ToolChoiceReader(), allowed(NAMED, {"type": "custom"}), "p.allowed_tools.tools[1].type", "unsupported_value"),
+        (FunctionCallReader(), "required", "p", "invalid_value"),
+        (FunctionCallReader(), {}, "p.name", "missing_required_parameter"),
+        (FunctionCallReader(), [], "p", "invalid_type"),
     ],
 )
 def test_the_path_to_what_is_wrong(reader: Reader[object], value: Json, param: str, code: str) -> None:

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.answers import fold_answer, stream_answer
-from handler.api.chat_request import read_chat_request
+from handler.api.chat_request import ChatRequest, read_chat_request
 from handler.api.chunks import AnswerForm, Envelope
 from handler.api.limits import Limits
 from handler.api.models import Models
 from handler.api.record import RequestRecord
+from handler.chat.service import ChatService, PreparedChat
 
 
 def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
@@ -30,7 +31,6 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
         )
         service = models.service(asked.model)
         record.model, record.stream = asked.model, asked.stream
-        prepare = partial(service.prepare, asked.conversation, asked.params, asked.template)
         envelope = Envelope(
             id=f"chatcmpl-{uuid.uuid4().hex}",
             created=int(time.time()),
@@ -42,7 +42,9 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
             choices=asked.params.n,
             include_usage=asked.include_usage,
             logprobs=asked.params.top_logprobs is not None,
+            legacy_functions=asked.tools is not None and asked.tools.legacy,
         )
+        prepare = partial(_prepare, service, asked)
         if asked.stream:
             render = partial(stream_answer, envelope=envelope, record=record, form=form)
             return await answering.streamed(request, prepare, render, headers=headers)
@@ -50,3 +52,17 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
         return await answering.whole(request, prepare, fold, headers=headers)
 
     return router
+
+
+def _prepare(service: ChatService, asked: ChatRequest) -> PreparedChat:
+    wanted = asked.answer_format
+    if wanted is None:
+        return service.prepare(asked.conversation, asked.params, asked.template, tools=asked.tools)
+    with wanted.blamed():
+        return service.prepare(
+            asked.conversation,
+            asked.params,
+            asked.template,
+            tools=asked.tools,
+            response_format=wanted.grammar,
+        )
