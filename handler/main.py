@@ -87,6 +87,7 @@ def load_chat_service(settings: Settings) -> "ChatService":
     from handler.chat.fingerprint import fingerprint
     from handler.chat.service import ChatService, ServedModel
     from handler.chat.template import ChatTemplate
+    from handler.grammar.compiler import GrammarCompiler
     from handler.manifest import ModelManifest
     from handler.ort.decoder import load_decoder
     from handler.tokenizer import HFTokenizer
@@ -103,6 +104,9 @@ def load_chat_service(settings: Settings) -> "ChatService":
             source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
             template = ChatTemplate(source, manifest.special_tokens)
         loaded = tokenizer.result()
+        grammars = GrammarCompiler(loaded, vocab_size=manifest.vocab_size, end_token_ids=manifest.end_token_ids)
+        if LambdaEnvironment().side_by_side:
+            grammars.warm()
         service = ChatService(
             ServedModel(
                 name=manifest.name,
@@ -114,6 +118,7 @@ def load_chat_service(settings: Settings) -> "ChatService":
                 fingerprint=fingerprint(manifest, __version__),
                 start_token_ids=loaded.start_ids,
                 bos_token_id=manifest.bos_token_id,
+                grammars=grammars,
             )
         )
     service.warm()

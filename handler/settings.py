@@ -67,6 +67,11 @@ class LambdaEnvironment(BaseSettings):
     initialization_type: str | None = Field(default=None, description="on-demand, provisioned-concurrency, snap-start")
     max_concurrency: int = Field(default=1, ge=1, description="invocations at once in one process (Managed Instances)")
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether a request can come while another one is answered: everywhere but in an ordinary function."""
+        return self.runtime_api is None or self.max_concurrency > 1
+
 
 def load_settings() -> Settings:
     """Settings from the environment. Raises ConfigurationError that names the variable and what is allowed."""
