@@ -59,14 +59,15 @@ class ResponseFormat:
             case "json_object":
                 return AnswerFormat(grammar=JsonObjectGrammar(), path=path)
             case "json_schema":
-                return _json_schema(required(item, "json_schema", as_object, path), f"{path}.json_schema")
+                return read_json_schema(required(item, "json_schema", as_object, path), f"{path}.json_schema")
         raise InvalidRequest(
             f'Invalid value for \'{path}.type\': expected "text", "json_object" or "json_schema".',
             param=f"{path}.type",
         )
 
 
-def _json_schema(item: JsonObject, path: str) -> AnswerFormat:
+def read_json_schema(item: JsonObject, path: str) -> AnswerFormat:
+    """A named schema; without the schema itself, any JSON object."""
     name = required(item, "name", Name(), path)
     optional(item, "strict", Boolean(), path)  # a schema that need not be enforced is enforced all the same
     description = optional(item, "description", as_text, path)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from handler.api import fields as chat
 from handler.api.fields import LARGEST, Field, Origin
+from handler.api.formats import AnswerFormat
 from handler.api.responses.include import Include
 from handler.api.responses.items import Input
 from handler.api.responses.text_format import TextFormat
@@ -17,7 +18,6 @@ from handler.api.responses.tools import Choice, Tools
 from handler.api.values import AnyObject, Boolean, Integer, Json, JsonObject, OneOf, Only, Reader, Text, TextMap
 from handler.chat.conversation import Message
 from handler.chat.tools import Tool, ToolChoice
-from handler.engine.grammar import GrammarSpec
 
 T = TypeVar("T")
 
@@ -126,7 +126,7 @@ PARALLEL_TOOL_CALLS: Field[bool] = Field(
     default=True,
     doc="Whether an answer may hold more than one call.",
 )
-TEXT_FORMAT: Field[GrammarSpec | None] = Field(
+TEXT_FORMAT: Field[AnswerFormat | None] = Field(
     name="format",
     parent="text",
     standing="effective",

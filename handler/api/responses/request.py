@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from handler.api import fields as chat
+from handler.api.formats import AnswerFormat
 from handler.api.generation import generation_params
 from handler.api.responses import fields
 from handler.api.responses.include import LOGPROBS
@@ -20,7 +21,6 @@ from handler.api.unknown_keys import UnknownFields, items_of, settle_unknown
 from handler.api.values import Json, JsonObject, as_object
 from handler.chat.conversation import Conversation, Message, TemplateOptions
 from handler.chat.tools import ChatTools
-from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest, RequestError
 
@@ -28,7 +28,6 @@ from handler.errors import InvalidRequest, RequestError
 _OWN_NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile("^messages"), "input"),
     (re.compile(r"^(tools\[\d+\])\.function"), r"\1"),
-    (re.compile(r"^response_format(\.json_schema)?"), "text.format"),
     (re.compile("^reasoning_effort"), "reasoning.effort"),
 )
 
@@ -43,7 +42,7 @@ class ResponsesRequest:
     params: GenerationParams
     template: TemplateOptions
     tools: ChatTools | None
-    text_format: GrammarSpec | None
+    answer_format: AnswerFormat | None
     stream: bool
     repeated: JsonObject
     dropped: tuple[str, ...] = ()
@@ -61,12 +60,12 @@ def read_responses_request(
         if row.standing != "effective":
             row.of(body)
     _check_nested(body)
-    stream = fields.STREAM.of(body)
+    stream, answer_format = fields.STREAM.of(body), fields.TEXT_FORMAT.of(fields.TEXT.of(body))
     if fields.STREAM_OPTIONS.of(body) is not None and not stream:
         raise InvalidRequest("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
     return ResponsesRequest(
         model=chat.MODEL.of(body),
-        conversation=_conversation(body),
+        conversation=_conversation(body, None if answer_format is None else answer_format.told),
         params=generation_params(
             body,
             max_tokens=fields.MAX_OUTPUT_TOKENS.of(body),
@@ -78,7 +77,7 @@ def read_responses_request(
             reasoning_effort=fields.REASONING_EFFORT.of(fields.REASONING.of(body)),
         ),
         tools=_tools(body),
-        text_format=fields.TEXT_FORMAT.of(fields.TEXT.of(body)),
+        answer_format=answer_format,
         stream=stream,
         repeated=_repeated(body),
         dropped=dropped,
@@ -87,7 +86,8 @@ def read_responses_request(
 
 @contextmanager
 def naming_own_fields() -> Iterator[None]:
-    """The chat service knows the fields of chat completions: what it refuses bears this API's names instead."""
+    """The chat service knows the fields of chat completions: what it refuses bears this API's names instead. (A format
+    knows its own name.)"""
     try:
         yield
     except RequestError as error:
@@ -103,11 +103,11 @@ def _check_nested(body: JsonObject) -> None:
             row.of(holder.of(body) or {})
 
 
-def _conversation(body: JsonObject) -> Conversation:
-    turns, instructions = fields.INPUT.of(body), fields.INSTRUCTIONS.of(body)
-    first = () if instructions is None else (Message(role="system", content=instructions),)
+def _conversation(body: JsonObject, told: str | None) -> Conversation:
+    turns = fields.INPUT.of(body)
     if not turns:
         raise InvalidRequest("Invalid 'input': it holds no message.", param="input")
+    first = (Message(role="system", content=text) for text in (told, fields.INSTRUCTIONS.of(body)) if text is not None)
     return Conversation(messages=(*first, *turns))
 
 

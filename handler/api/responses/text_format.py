@@ -6,8 +6,9 @@ Of a schema only the outermost shape is checked: whether the grammar can enforce
 from collections.abc import Mapping
 from typing import Final
 
-from handler.api.values import Boolean, Json, JsonObject, Name, as_object, as_text, optional, required
-from handler.engine.grammar import GrammarSpec, JsonObjectGrammar, JsonSchemaGrammar
+from handler.api.formats import AnswerFormat, read_json_schema
+from handler.api.values import Json, as_object, as_text, required
+from handler.engine.grammar import JsonObjectGrammar
 from handler.errors import InvalidRequest
 
 # Every key that a format of the type may carry; within a schema, any.
@@ -23,24 +24,17 @@ class TextFormat:
 
     summary = "type text, json_object or json_schema"
 
-    def __call__(self, value: Json, path: str) -> GrammarSpec | None:
+    def __call__(self, value: Json, path: str) -> AnswerFormat | None:
         item = as_object(value, path)
         match required(item, "type", as_text, path):
             case "text":
                 return None
             case "json_object":
-                return JsonObjectGrammar()
+                return AnswerFormat(grammar=JsonObjectGrammar(), path=path)
             case "json_schema":
-                return _schema(item, path)
+                required(item, "schema", as_object, path)
+                return read_json_schema(item, path)
         raise InvalidRequest(
             f'Invalid value for \'{path}.type\': expected "text", "json_object" or "json_schema".',
             param=f"{path}.type",
         )
-
-
-def _schema(item: JsonObject, path: str) -> GrammarSpec:
-    """`strict` changes nothing: a schema that is not asked to be enforced is enforced all the same."""
-    required(item, "name", Name(), path)
-    optional(item, "strict", Boolean(), path)
-    optional(item, "description", as_text, path)
-    return JsonSchemaGrammar(required(item, "schema", as_object, path))

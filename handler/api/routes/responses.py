@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from contextlib import nullcontext
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -45,9 +46,14 @@ def responses_router(*, models: Models, answering: Answering, limits: Limits) ->
 
 
 def _prepare(service: ChatService, asked: ResponsesRequest) -> PreparedChat:
-    with naming_own_fields():
+    wanted = asked.answer_format
+    with naming_own_fields(), nullcontext() if wanted is None else wanted.blamed():
         return service.prepare(
-            asked.conversation, asked.params, asked.template, tools=asked.tools, response_format=asked.text_format
+            asked.conversation,
+            asked.params,
+            asked.template,
+            tools=asked.tools,
+            response_format=None if wanted is None else wanted.grammar,
         )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from handler.api.formats import AnswerFormat
 from handler.api.responses.fields import FIELDS, NESTED_FIELDS
 from handler.api.responses.request import ResponsesRequest, naming_own_fields, read_responses_request
 from handler.api.values import Json, JsonObject
@@ -34,7 +35,7 @@ PLAIN = ResponsesRequest(
     params=GenerationParams(),
     template=TemplateOptions(),
     tools=None,
-    text_format=None,
+    answer_format=None,
     stream=False,
     repeated=REPEATED,
 )
@@ -82,7 +83,10 @@ EFFECTIVE: dict[str, tuple[dict[str, Json], ResponsesRequest]] = {
     "stream_options": ({"stream": True, "stream_options": {"include_obfuscation": False}}, changed(stream=True)),
     "text": (
         {"text": {"format": {**SCHEMA, "description": None}}},
-        changed({"text": {"format": SCHEMA, "verbosity": "medium"}}, text_format=JsonSchemaGrammar({"type": "object"})),
+        changed(
+            {"text": {"format": SCHEMA, "verbosity": "medium"}},
+            answer_format=AnswerFormat(grammar=JsonSchemaGrammar({"type": "object"}), path="text.format.schema"),
+        ),
     ),
     "tools": ({"tools": [FUNCTION]}, changed({"tools": [FUNCTION]}, tools=ChatTools(tools=(TOOL,)))),
     "tool_choice": (
@@ -268,7 +272,16 @@ def test_the_operators_cap_bounds_every_answer(asked: int | None, capped: int) -
 def test_any_json_object() -> None:
     asked = read(text={"format": {"type": "json_object"}})
     repeated: JsonObject = {"text": {"format": {"type": "json_object"}, "verbosity": "medium"}}
-    assert asked == changed(repeated, text_format=JsonObjectGrammar())
+    assert asked == changed(repeated, answer_format=AnswerFormat(grammar=JsonObjectGrammar(), path="text.format"))
+
+
+def test_what_a_format_is_for_is_told_to_the_model_first() -> None:
+    asked = read(text={"format": {**SCHEMA, "description": "for a test"}}, instructions="be brief")
+    assert asked.conversation.messages == (
+        Message(role="system", content="Answer in the format s: for a test"),
+        Message(role="system", content="be brief"),
+        HI,
+    )
 
 
 def test_without_tools_there_is_nothing_to_choose_or_to_run_in_parallel() -> None:
@@ -281,8 +294,6 @@ def test_without_tools_there_is_nothing_to_choose_or_to_run_in_parallel() -> Non
     [
         ("messages", "input"),
         ("tools[3].function.parameters.properties.x", "tools[3].parameters.properties.x"),
-        ("response_format", "text.format"),
-        ("response_format.json_schema.schema.type", "text.format.schema.type"),
         ("reasoning_effort", "reasoning.effort"),
         ("logit_bias", "logit_bias"),
         (None, None),
