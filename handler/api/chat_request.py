@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from handler.api import fields
 from handler.api.formats import AnswerFormat
-from handler.api.generation import choices, generation_params, include_usage
+from handler.api.generation import choices, generation_params, include_usage, structured_outputs
 from handler.api.tool_rules import chat_tools
 from handler.api.unknown_keys import UnknownFields, find_unknown, settle_unknown
 from handler.api.values import JsonObject
@@ -109,19 +109,9 @@ def _told(answer_format: AnswerFormat | None) -> tuple[Message, ...]:
 
 
 def _format(body: JsonObject) -> AnswerFormat | None:
-    wanted, options = fields.RESPONSE_FORMAT.of(body), fields.STRUCTURED_OUTPUTS.of(body)
-    if options is None:
-        return wanted
-    if wanted is not None:
+    wanted, constraint = fields.RESPONSE_FORMAT.of(body), structured_outputs(body)
+    if wanted is not None and constraint is not None:
         raise InvalidRequest(
             "'response_format' and 'structured_outputs' exclude each other.", param="structured_outputs"
         )
-    formats = [
-        AnswerFormat(grammar=grammar, path=row.path)
-        for row in fields.STRUCTURED_OUTPUT_FIELDS
-        if (grammar := row.of(options)) is not None
-    ]
-    if len(formats) != 1:
-        names = ", ".join(row.name for row in fields.STRUCTURED_OUTPUT_FIELDS if row.standing == "effective")
-        raise InvalidRequest(f"'structured_outputs' takes exactly one of {names}.", param="structured_outputs")
-    return formats[0]
+    return wanted or constraint

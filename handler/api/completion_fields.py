@@ -26,6 +26,7 @@ _SHARED = (
     "min_tokens",
     "stream",
     "stream_options",
+    "structured_outputs",
     "user",
 )
 
@@ -75,14 +76,6 @@ BEST_OF: Field[int | None] = Field(
 _SUFFIX: Field[None] = Field(
     name="suffix", standing="rejected", reader=Only(), default=None, doc="Text is not inserted, only continued."
 )
-_STRUCTURED_OUTPUTS: Field[None] = Field(
-    name="structured_outputs",
-    origin="vllm",
-    standing="rejected",
-    reader=Only(),
-    default=None,
-    doc="Constrained output is offered by chat completions.",
-)
 
 _CHAT_ROWS = {row.name: row for row in fields.FIELDS}
 
@@ -96,5 +89,4 @@ COMPLETION_FIELDS: tuple[Field[object], ...] = (
     ADD_SPECIAL_TOKENS,
     BEST_OF,
     _SUFFIX,
-    _STRUCTURED_OUTPUTS,
 )

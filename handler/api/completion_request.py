@@ -15,8 +15,9 @@ from handler.api.completion_fields import (
     MAX_TOKENS,
     PROMPT,
 )
-from handler.api.generation import choices, generation_params, include_usage
-from handler.api.unknown_keys import UnknownFields, find_unknown_flat, settle_unknown
+from handler.api.formats import AnswerFormat
+from handler.api.generation import choices, generation_params, include_usage, structured_outputs
+from handler.api.unknown_keys import UnknownFields, find_unknown, settle_unknown
 from handler.api.values import JsonObject
 from handler.chat.completion import Prompt
 from handler.engine.params import GenerationParams
@@ -34,6 +35,7 @@ class CompletionRequest:
     params: GenerationParams
     echo: bool = False
     add_start: bool = True
+    answer_format: AnswerFormat | None = None
     stream: bool = False
     include_usage: bool = False
     dropped: tuple[str, ...] = ()
@@ -47,7 +49,7 @@ def read_completion_request(
     `max_output_tokens` caps every completion's length, in tokens; 0 is no cap. `max_choices` caps `n`.
     """
     _refuse_chat_body(body)
-    dropped = settle_unknown(find_unknown_flat(body, _NAMES), unknown_fields)
+    dropped = settle_unknown(find_unknown(body, _NAMES), unknown_fields)
     for row in COMPLETION_FIELDS:
         if row.standing != "effective":
             row.of(body)
@@ -66,6 +68,7 @@ def read_completion_request(
         params=params,
         echo=ECHO.of(body),
         add_start=ADD_SPECIAL_TOKENS.of(body),
+        answer_format=structured_outputs(body),
         stream=stream,
         include_usage=include_usage(body, stream=stream),
         dropped=dropped,

@@ -1,6 +1,7 @@
 """How to generate, and how the answer is to be sent: what the bodies of several endpoints say alike. Pure."""
 
 from handler.api import fields
+from handler.api.formats import AnswerFormat
 from handler.api.values import JsonObject
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest
@@ -49,6 +50,22 @@ def choices(body: JsonObject, max_choices: int) -> int:
             code="integer_above_max_value",
         )
     return n
+
+
+def structured_outputs(body: JsonObject) -> AnswerFormat | None:
+    """What vLLM's `structured_outputs` limits the answer to. Raises InvalidRequest unless it is exactly one thing."""
+    options = fields.STRUCTURED_OUTPUTS.of(body)
+    if options is None:
+        return None
+    formats = [
+        AnswerFormat(grammar=grammar, path=row.path)
+        for row in fields.STRUCTURED_OUTPUT_FIELDS
+        if (grammar := row.of(options)) is not None
+    ]
+    if len(formats) != 1:
+        names = ", ".join(row.name for row in fields.STRUCTURED_OUTPUT_FIELDS if row.standing == "effective")
+        raise InvalidRequest(f"'structured_outputs' takes exactly one of {names}.", param="structured_outputs")
+    return formats[0]
 
 
 def include_usage(body: JsonObject, *, stream: bool) -> bool:

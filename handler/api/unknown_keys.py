@@ -31,21 +31,15 @@ class UnknownKey:
     path: str
 
 
-def find_unknown(body: JsonObject) -> Iterator[UnknownKey]:
-    """Every key of `body` that the field table and the message shapes lack, outermost first."""
-    yield from foreign_keys(body, _TOP, "")
+def find_unknown(body: JsonObject, names: AbstractSet[str] = _TOP) -> Iterator[UnknownKey]:
+    """Every key of `body` that the field table (`names`) and the shapes below it lack, outermost first."""
+    yield from foreign_keys(body, names, "")
     yield from foreign_keys(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
     yield from foreign_keys(body.get("structured_outputs"), _STRUCTURED_OUTPUTS, "structured_outputs")
     yield from _tools(body)
     yield from _response_format(body.get("response_format"))
     for i, message in enumerate(items_of(body.get("messages"))):
         yield from _message(message, f"messages[{i}]")
-
-
-def find_unknown_flat(body: JsonObject, names: AbstractSet[str]) -> Iterator[UnknownKey]:
-    """The same where the endpoint's own fields hold no keys of theirs: every key but `names`, and stream options."""
-    yield from foreign_keys(body, names, "")
-    yield from foreign_keys(body.get("stream_options"), _STREAM_OPTIONS, "stream_options")
 
 
 def settle_unknown(unknown: Iterator[UnknownKey], policy: UnknownFields) -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from handler.chat.raw import RawText, check_known
 from handler.chat.service import ServedModel, check_token_ids
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Finished, Prefilling, SampledToken, Stopped, Usage
+from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
+from handler.engine.ports import Grammar
 from handler.engine.scoring import score
-from handler.errors import ContextLengthExceeded, InvalidRequest
+from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 
 # Text, or the token ids themselves.
 Prompt = str | tuple[int, ...]
@@ -41,6 +43,14 @@ class Echo:
 CompletionEvent = Prefilling | Echo | Delta | Stopped | Finished
 
 
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What each completion is limited to; `param`: where the request says so."""
+
+    grammar: GrammarSpec
+    param: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawPrompt:
     """A prompt as the model gets it; the first `added` tokens are the server's."""
@@ -58,6 +68,7 @@ class PreparedCompletion:
     params: GenerationParams
     prompts: tuple[RawPrompt, ...]
     echo: bool
+    grammar: Callable[[], Grammar] | None = None
 
     @property
     def prompt_tokens(self) -> int:
@@ -103,6 +114,7 @@ class PreparedCompletion:
             self.params,
             self.model.end_token_ids,
             should_stop=should_stop,
+            grammar=self.grammar,
         )
 
     def _echo(
@@ -135,9 +147,15 @@ class PreparedCompletion:
 
 
 def prepare_completion(
-    model: ServedModel, prompts: Sequence[Prompt], params: GenerationParams, *, echo: bool, add_start: bool = True
+    model: ServedModel,
+    prompts: Sequence[Prompt],
+    params: GenerationParams,
+    *,
+    echo: bool,
+    add_start: bool = True,
+    constraint: Constraint | None = None,
 ) -> PreparedCompletion:
-    """Encodes the prompts. Raises InvalidRequest or ContextLengthExceeded.
+    """Encodes the prompts and compiles the constraint. Raises InvalidRequest or ContextLengthExceeded.
 
     A prompt of text begins as the model's tokenizer begins one, unless `add_start` is false; token ids are taken as
     they are. An empty text is the beginning of a new document. `params.max_tokens` may be 0: only the prompt is run.
@@ -150,7 +168,14 @@ def prepare_completion(
     for prompt in prepared:
         if len(prompt.token_ids) + room_needed > window:
             raise ContextLengthExceeded(prompt_tokens=len(prompt.token_ids), context_window=window, param="prompt")
-    return PreparedCompletion(model=model, params=params, prompts=prepared, echo=echo)
+    grammar = None if constraint is None else _compile(model, constraint)
+    return PreparedCompletion(model=model, params=params, prompts=prepared, echo=echo, grammar=grammar)
+
+
+def _compile(model: ServedModel, constraint: Constraint) -> Callable[[], Grammar]:
+    if model.grammars is None:
+        raise UnsupportedParameter("This model is served without grammars.", param=constraint.param)
+    return model.grammars.compile(constraint.grammar, param=constraint.param)
 
 
 def _raw_prompt(model: ServedModel, raw: RawText, prompt: Prompt, *, add_start: bool) -> RawPrompt:

@@ -7,7 +7,9 @@ import pytest
 from handler.api.completion_fields import COMPLETION_FIELDS
 from handler.api.completion_prompt import MAX_PROMPTS
 from handler.api.completion_request import CompletionRequest, read_completion_request
+from handler.api.formats import AnswerFormat
 from handler.api.values import Json
+from handler.engine.grammar import ChoiceGrammar
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest
 from tests.contract.specification import properties
@@ -58,6 +60,12 @@ EFFECTIVE: dict[str, tuple[dict[str, Json], CompletionRequest]] = {
     "stream_options": (
         {"stream": True, "stream_options": {"include_usage": True}},
         dataclasses.replace(PLAIN, stream=True, include_usage=True),
+    ),
+    "structured_outputs": (
+        {"structured_outputs": {"choice": ["a", "b"]}},
+        dataclasses.replace(
+            PLAIN, answer_format=AnswerFormat(grammar=ChoiceGrammar(("a", "b")), path="structured_outputs.choice")
+        ),
     ),
     "add_special_tokens": ({"add_special_tokens": False}, dataclasses.replace(PLAIN, add_start=False)),
 }
@@ -147,7 +155,9 @@ def test_four_kinds_of_prompt(prompt: Json, prompts: tuple[object, ...]) -> None
         ({"best_of": 1.0}, "best_of", "invalid_type"),
         ({"best_of": 2, "n": 3}, "best_of", "unsupported_value"),
         ({"suffix": ""}, "suffix", "unsupported_parameter"),
-        ({"structured_outputs": {}}, "structured_outputs", "unsupported_parameter"),
+        ({"structured_outputs": {}}, "structured_outputs", "invalid_value"),
+        ({"structured_outputs": {"regex": "a", "choice": ["b"]}}, "structured_outputs", "invalid_value"),
+        ({"structured_outputs": {"foo": 1}}, "structured_outputs.foo", "unknown_parameter"),
         ({"user": 1}, "user", "invalid_type"),
         ({"stream_options": {}}, "stream_options", "invalid_value"),
         ({"stream": True, "stream_options": {"foo": 1}}, "stream_options.foo", "unknown_parameter"),

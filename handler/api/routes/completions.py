@@ -9,12 +9,13 @@ from fastapi import APIRouter, Request, Response
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.chunks import Envelope
 from handler.api.completion_answers import CompletionForm, fold_completion, stream_completion
-from handler.api.completion_request import read_completion_request
+from handler.api.completion_request import CompletionRequest, read_completion_request
 from handler.api.limits import Limits
 from handler.api.models import Models
 from handler.api.record import RequestRecord
-from handler.chat.completion import prepare_completion
+from handler.chat.completion import Constraint, PreparedCompletion, prepare_completion
 from handler.chat.raw import RawText
+from handler.chat.service import ServedModel
 
 
 def completions_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
@@ -32,9 +33,7 @@ def completions_router(*, models: Models, answering: Answering, limits: Limits) 
         )
         model = models.service(asked.model).model
         record.model, record.stream = asked.model, asked.stream
-        prepare = partial(
-            prepare_completion, model, asked.prompts, asked.params, echo=asked.echo, add_start=asked.add_start
-        )
+        prepare = partial(_prepare, model, asked)
         envelope = Envelope(
             id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
         )
@@ -50,3 +49,10 @@ def completions_router(*, models: Models, answering: Answering, limits: Limits) 
         return await answering.whole(request, prepare, fold, headers=headers)
 
     return router
+
+
+def _prepare(model: ServedModel, asked: CompletionRequest) -> PreparedCompletion:
+    limit = None if asked.answer_format is None else Constraint(asked.answer_format.grammar, asked.answer_format.path)
+    return prepare_completion(
+        model, asked.prompts, asked.params, echo=asked.echo, add_start=asked.add_start, constraint=limit
+    )
