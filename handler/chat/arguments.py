@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from handler.engine.json_schema import JSON_STYLE
+
 _OPEN_ENDED = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames"})
 _COMBINED = frozenset({"allOf", "anyOf", "oneOf", "if", "not", "$ref", "dependentSchemas"})
 
@@ -16,3 +18,8 @@ def arguments_schema(parameters: Mapping[str, object] | None) -> dict[str, objec
     if "properties" in schema and not schema.keys() & (_OPEN_ENDED | _COMBINED):
         schema["additionalProperties"] = False
     return schema
+
+
+def lenient(schema: Mapping[str, object]) -> dict[str, object]:
+    """What the grammar engine gets of a schema that nobody promised to keep: what it can enforce, without the rest."""
+    return {**schema, "x-guidance": {**JSON_STYLE, "lenient": True}}

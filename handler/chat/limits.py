@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 
 from handler.chat.after_thinking import AfterThinking
 from handler.chat.answer_reader import Reading
-from handler.chat.arguments import arguments_schema
+from handler.chat.arguments import arguments_schema, lenient
 from handler.chat.dialects.call_format import CallFormat
 from handler.chat.dialects.call_grammar import CallGrammar
 from handler.chat.thinking import ThinkMarks
-from handler.chat.tools import ChatTools, NamedTool
+from handler.chat.tools import ChatTools, NamedTool, Tool
 from handler.chat.visible_markers import VisibleMarkers
 from handler.engine.grammar import GrammarSpec, JsonSchemaGrammar, LarkGrammar
+from handler.engine.json_schema import check_schema
 from handler.engine.ports import Grammar, GrammarCompiler, Tokenizer
-from handler.errors import InvalidRequest, UnsupportedParameter
+from handler.errors import UnsupportedParameter, UnsupportedValue
+
+_FORMAT = "response_format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Speaker:
         """Raises InvalidRequest for a schema or format that cannot be enforced."""
         reading = Reading(marks=self.marks, opened=opens_thought)
         markers = {} if self.marks is None else _single_tokens(self.tokenizer, self.marks.open, self.marks.close)
-        spec, where = response_format, "response_format"
+        spec, where = response_format, _FORMAT
         if tools is not None and tools.callable:
             names = tuple(tool.name for tool in tools.callable)
             reading = replace(reading, form=self.form, names=names, named=isinstance(tools.choice, NamedTool))
@@ -59,25 +62,28 @@ class Speaker:
     def _calls(
         self, tools: ChatTools, response_format: GrammarSpec | None, marker_ids: Mapping[str, int]
     ) -> LarkGrammar:
-        schemas = {tool.name: arguments_schema(tool.parameters) for tool in tools.callable}
-        lenient: set[str] = set()
-        for tool in tools.callable:
-            try:
-                self._compile(JsonSchemaGrammar(schemas[tool.name]), f"{tools.path(tool)}.parameters")
-            except InvalidRequest:
-                if tool.strict or tools.forced:
-                    raise
-                lenient.add(tool.name)
         grammar = CallGrammar(
             form=self.form,
-            schemas=schemas,
+            schemas={tool.name: self._arguments(tool, tools) for tool in tools.callable},
             marker_ids=marker_ids,
             many=tools.parallel and not isinstance(tools.choice, NamedTool),
-            lenient=frozenset(lenient),
         )
         if tools.forced:
             return LarkGrammar(grammar.forced())
-        return LarkGrammar(grammar.free() if response_format is None else grammar.instead_of(response_format))
+        return LarkGrammar(
+            grammar.free() if response_format is None else grammar.instead_of(response_format, param=_FORMAT)
+        )
+
+    def _arguments(self, tool: Tool, tools: ChatTools) -> Mapping[str, object]:
+        """A schema that was promised is enforced or refused; of another, what can be is enforced."""
+        schema, where = arguments_schema(tool.parameters), f"{tools.path(tool)}.parameters"
+        try:
+            self._compile(JsonSchemaGrammar(schema), where)
+        except UnsupportedValue:
+            if tool.strict or tools.forced:
+                raise
+            return lenient(schema)
+        return check_schema(schema, param=where).complete()
 
     def _compile(self, spec: GrammarSpec, where: str) -> Callable[[], Grammar]:
         if self.grammars is None:

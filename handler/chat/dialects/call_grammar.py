@@ -10,21 +10,16 @@ from handler.chat.dialects import lark
 from handler.chat.dialects.call_format import CallFormat, trigger_of
 from handler.engine.grammar import GrammarSpec
 
-# JSON as Python's json.dumps and the templates' `tojson` write it: no white space to get lost in.
-_JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-
 
 @dataclass(frozen=True, kw_only=True)
 class CallGrammar:
-    """What an answer may be. `schemas`: the arguments' JSON schemas by function name, at least one; `marker_ids`: the
-    dialect's markers that are single tokens; `many`: more than one call; `lenient`: the functions of whose schemas the
-    keywords that cannot be enforced are left out."""
+    """What an answer may be. `schemas`: the arguments', as the grammar engine wants them, by function name;
+    `marker_ids`: the dialect's markers that are single tokens; `many`: more than one call."""
 
     form: CallFormat
     schemas: Mapping[str, Mapping[str, object]]
     marker_ids: Mapping[str, int]
     many: bool
-    lenient: frozenset[str] = frozenset()
 
     def forced(self) -> str:
         """Lark text: calls and nothing else."""
@@ -38,16 +33,15 @@ class CallGrammar:
         opening = self._opening_after_text() if self.form.after_text else [self._opening()]
         return self._lark("start: TEXT? | calls", text, *opening)
 
-    def instead_of(self, spec: GrammarSpec) -> str:
-        """Lark text: calls, or what `spec` allows. Raises UnsupportedValue if that cannot be combined."""
-        return self._lark("start: format | calls", f"format: {lark.rule(spec)}", self._opening())
+    def instead_of(self, spec: GrammarSpec, *, param: str) -> str:
+        """Lark text: calls, or what `spec` allows. Raises InvalidRequest, naming `param`, if the two cannot be had."""
+        return self._lark("start: format | calls", f"format: {lark.rule(spec, param=param)}", self._opening())
 
     def _lark(self, *rules: str) -> str:
         form = self.form
         more = f" ({self._literal(form.next)} call)*" if self.many and form.next is not None else ""
         call = "\n    | ".join(
-            f"{lark.string(name)} {self._literal(form.to_arguments)} "
-            + lark.json_schema({**schema, "x-guidance": _JSON_STYLE | {"lenient": name in self.lenient}})
+            f"{lark.string(name)} {self._literal(form.to_arguments)} " + lark.json_schema(schema)
             for name, schema in self.schemas.items()
         )
         calls = f"calls: opening call{more} {self._literal(form.end)}"

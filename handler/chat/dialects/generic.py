@@ -1,17 +1,19 @@
 """The dialect for models whose template knows no tools: told of them in words, they call as Hermes does.
 
 The instruction stands in a system message. A call's result comes back as a user's message, between `<tool_response>`
-and `</tool_response>`.
+and `</tool_response>`. An answer holds one call at most: a model that never learnt to call does not know when it has
+called enough, and would go on to the limit.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from handler.chat.dialects.call_format import CallFormat
 from handler.chat.dialects.hermes import HERMES
 
-GENERIC: Final = HERMES
+GENERIC: Final = replace(HERMES, next=None)
 
 
 def instruction(tools: Sequence[Mapping[str, object]], form: CallFormat) -> str:

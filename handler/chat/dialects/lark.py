@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from handler.engine.grammar import ChoiceGrammar, GrammarSpec, JsonObjectGrammar, JsonSchemaGrammar, RegexGrammar
+from handler.engine.json_schema import check_schema
 from handler.errors import UnsupportedValue
 
 
@@ -25,18 +26,21 @@ def pattern_of(text: str) -> str:
     return "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)
 
 
-def json_schema(schema: object) -> str:
-    """JSON that is valid for the schema."""
+def json_schema(schema: Mapping[str, object]) -> str:
+    """JSON that is valid for the schema, which is written as the grammar engine wants it."""
     return f"%json {json.dumps(schema)}"
 
 
-def rule(spec: GrammarSpec) -> str:
-    """The right side of a rule for what `spec` allows. Raises UnsupportedValue for a grammar in Lark itself."""
+def rule(spec: GrammarSpec, *, param: str) -> str:
+    """The right side of a rule for what `spec` allows.
+
+    Raises InvalidRequest or UnsupportedValue, naming `param`, for what cannot be enforced beside other rules.
+    """
     match spec:
         case JsonObjectGrammar():
-            return json_schema({"type": "object"})
+            return json_schema(check_schema({"type": "object"}, param=param).complete())
         case JsonSchemaGrammar(schema=schema):
-            return json_schema(schema if isinstance(schema, bool) else dict(schema))
+            return json_schema(check_schema(schema, param=param).complete())
         case RegexGrammar(pattern=pattern):
             return "/" + re.sub(r"\\.|/", lambda found: r"\/" if found[0] == "/" else found[0], pattern) + "/"
         case ChoiceGrammar(options=options):
@@ -44,5 +48,5 @@ def rule(spec: GrammarSpec) -> str:
         case _:
             raise UnsupportedValue(
                 "A Lark grammar cannot be combined with tools: send one of them, or set tool_choice to 'none'.",
-                param="structured_outputs.grammar",
+                param=param,
             )
