@@ -85,6 +85,12 @@ class HFTokenizer:
             data = self._bytes[token_id] = self._compute_bytes(token_id)
         return data
 
+    def piece(self, token_id: int) -> str:
+        if not 0 <= token_id < self._vocab_size:
+            return ""
+        piece: str | None = self._tokenizer.id_to_token(token_id)
+        return piece or ""
+
     def is_special(self, token_id: int) -> bool:
         return token_id in self._control_ids
 

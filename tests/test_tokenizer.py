@@ -146,6 +146,13 @@ def test_ids_outside_the_vocabulary_have_no_bytes() -> None:
     assert tokenizer.token_bytes(tokenizer.vocab_size - 1) == "né e".encode()
 
 
+def test_pieces_are_the_vocabularys_own_names() -> None:
+    tokenizer = byte_level()
+    ids = tokenizer.encode(" é<|im_end|><tool_call>", special=True)
+    assert "".join(map(tokenizer.piece, ids)) == "ĠÃ©<|im_end|><tool_call>"
+    assert (tokenizer.piece(-1), tokenizer.piece(tokenizer.vocab_size)) == ("", "")
+
+
 def test_no_start_or_end_token_is_added() -> None:
     tokenizer = sentence_piece()
     assert tokenizer.encode("", special=True) == []

@@ -29,5 +29,8 @@ class VisibleMarkers:
     def token_bytes(self, token_id: int) -> bytes:
         return self._visible.get(token_id) or self._tokenizer.token_bytes(token_id)
 
+    def piece(self, token_id: int) -> str:
+        return self._tokenizer.piece(token_id)
+
     def is_special(self, token_id: int) -> bool:
         return self._tokenizer.is_special(token_id)

@@ -73,6 +73,10 @@ class Tokenizer(Protocol):
         """The bytes that the token stands for; empty for a control token and for an id outside the vocabulary."""
         ...
 
+    def piece(self, token_id: int) -> str:
+        """The vocabulary's own name of the token (`Ġthe`, `▁the`, `<|im_end|>`); empty for an id outside of it."""
+        ...
+
     def is_special(self, token_id: int) -> bool:
         """Whether the id is a control token."""
         ...
