@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from handler.chat.service import ChatService, ServedModel
 from handler.chat.template import ChatTemplate
+from handler.grammar.compiler import GrammarCompiler
 
 IM_START, IM_END, END_OF_TEXT = 256, 257, 258
 CONTROL_TOKENS = {"<|im_start|>": IM_START, "<|im_end|>": IM_END, "<|endoftext|>": END_OF_TEXT}
@@ -56,7 +57,7 @@ class ScriptedDecoder:
     """Answers every prompt with `script`: text (its bytes, then `<|im_end|>`), or token ids, or whole logit rows given
     as {id: logit} (0 elsewhere). After the script, `<|im_end|>` for ever.
 
-    A prompt must come in one forward call unless its last chunk has at least two tokens. Counters add up over all
+    A prompt is over with the first forward call of fewer than `prefill_chunk` tokens. Counters add up over all
     sessions. `step_seconds` sleeps in each forward call; `fail_at` raises RuntimeError in the n-th decode step (0: the
     first prefill).
     """
@@ -87,6 +88,7 @@ class ScriptedSession:
         self._tokens: list[int] = []
         self._step = 0
         self._prompt: list[int] = []
+        self._prompt_is_over = False
         with decoder.lock:
             decoder.prompts.append(self._prompt)
 
@@ -100,18 +102,20 @@ class ScriptedSession:
             raise ValueError("the context window is full")
         with decoder.lock:
             decoder.forward_calls += 1
-        if self._tokens and len(token_ids) == 1:
-            self._step += 1
+        if self._prompt_is_over:
+            self._step += len(token_ids)
         else:
             self._prompt.extend(int(i) for i in token_ids)
+            self._prompt_is_over = len(token_ids) < decoder.prefill_chunk
         self._tokens.extend(int(i) for i in token_ids)
         if decoder.step_seconds:
             time.sleep(decoder.step_seconds)
         if decoder.fail_at == self._step:
             raise RuntimeError("scripted failure")
         logits = np.zeros((logits_rows, decoder.vocab_size), np.float32)
-        for token_id, logit in decoder.row(self._step).items():
-            logits[-1, token_id] = logit
+        for row, step in enumerate(range(self._step - logits_rows + 1, self._step + 1)):
+            for token_id, logit in decoder.row(step).items() if step >= 0 else ():
+                logits[row, token_id] = logit
         return logits
 
     def truncate(self, length: int) -> None:
@@ -134,5 +138,6 @@ def chat_service(
             chat_template=None if template is None else ChatTemplate(template, {"eos_token": "<|im_end|>"}),
             end_token_ids=(IM_END, END_OF_TEXT),
             fingerprint="fp_0123456789",
+            grammars=GrammarCompiler(FakeTokenizer(), vocab_size=VOCAB_SIZE, end_token_ids=(IM_END, END_OF_TEXT)),
         )
     )
