@@ -197,7 +197,11 @@ FIELDS: tuple[Field[object], ...] = (
     SAFETY_IDENTIFIER,
     PROMPT_CACHE_KEY,
     _inert("prompt_cache_retention", OneOf(("in_memory", "in-memory", "24h")), "A hint for OpenAI's cache."),
-    _inert("store", Only((False,)), "Nothing is ever stored; absent is false."),
+    _inert(
+        "store",
+        Only((False,)),
+        "Nothing is ever stored; absent is false. Sent as false, it keeps clients from referring to stored items.",
+    ),
     _inert("service_tier", Only(("auto", "default")), "There is one tier, and it answers as default."),
     _rejected("truncation", "Input is never truncated.", "disabled"),
     _rejected("background", "Nothing is stored, so nothing can be fetched later.", False),

@@ -92,8 +92,10 @@ def naming_own_fields() -> Iterator[None]:
         yield
     except RequestError as error:
         if error.param is not None:
+            param = error.param
             for pattern, own in _OWN_NAMES:
                 error.param = pattern.sub(own, error.param)
+            error.message = error.message.replace(f"'{param}'", f"'{error.param}'")
         raise
 
 

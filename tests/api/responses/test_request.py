@@ -301,8 +301,8 @@ def test_without_tools_there_is_nothing_to_choose_or_to_run_in_parallel() -> Non
 )
 def test_what_the_chat_service_refuses_bears_the_names_of_this_api(param: str | None, own: str | None) -> None:
     with pytest.raises(InvalidRequest) as caught, naming_own_fields():
-        raise InvalidRequest("No.", param=param)
-    assert caught.value.param == own
+        raise InvalidRequest(f"Not '{param}'.", param=param)
+    assert (caught.value.param, caught.value.message) == (own, f"Not '{own}'.")
 
 
 def test_unknown_keys_may_be_dropped_and_are_then_listed() -> None:
