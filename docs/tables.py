@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
+from handler.api.embedding_fields import EMBEDDING_FIELDS
 from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS, Field
 from handler.api.responses import fields as responses
 from handler.settings import PREFIX, Settings
@@ -40,6 +41,10 @@ def responses_fields() -> str:
     return fields((*responses.FIELDS, *chain.from_iterable(responses.NESTED_FIELDS.values())))
 
 
+def embedding_fields() -> str:
+    return fields(EMBEDDING_FIELDS)
+
+
 def settings() -> str:
     """The environment variables that the server reads."""
     rows = (
@@ -54,19 +59,20 @@ def _default(value: object) -> str:
         value = ",".join(str(part) for part in value)
     elif isinstance(value, bool):
         value = str(value).lower()
-    return f"`{value}`" if value != "" else ""
+    return f"`{value}`" if value not in ("", None) else ""
 
 
 def recipes() -> str:
     """The recipes and what verification demands of them."""
     return table(
-        ("recipe", "", "perplexity at most", "mean KL at most"),
+        ("recipe", "", "perplexity at most", "mean KL at most", "cosine at least (embeddings)"),
         (
             (
                 f"`{row.name}`" + (" (default)" if row.name == DEFAULT else ""),
                 row.description,
                 f"{row.bounds.perplexity_ratio:g} × fp32",
                 f"{row.bounds.mean_kl:g}",
+                f"{row.bounds.min_cosine:g}",
             )
             for row in RECIPES.values()
         ),
@@ -76,6 +82,7 @@ def recipes() -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "fields": chat_fields,
     "responses_fields": responses_fields,
+    "embedding_fields": embedding_fields,
     "settings": settings,
     "recipes": recipes,
 }

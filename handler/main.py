@@ -11,12 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from handler import __version__
-from handler.errors import ConfigurationError
+from handler.errors import ArtifactError, ConfigurationError
 from handler.settings import LambdaEnvironment, Settings, load_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from handler.chat.embedding import EmbeddingService
     from handler.chat.service import ChatService
 
 logger = logging.getLogger(__name__)
@@ -55,16 +56,23 @@ def main() -> int:
 
 
 def build_app(settings: Settings) -> "FastAPI":
-    """The ASGI application over the model that the settings name.
+    """The ASGI application over the models that the settings name.
 
-    Raises ArtifactError if the model directory is missing, damaged or of another format.
+    Raises ArtifactError if a model directory is missing, damaged or of another format, and ConfigurationError if two
+    models have the same name.
     """
-    with ThreadPoolExecutor(1, "load") as thread:
-        loading: Future[ChatService] = thread.submit(load_chat_service, settings)
+    with ThreadPoolExecutor(2, "load") as threads:
+        loading: Future[ChatService] = threads.submit(load_chat_service, settings)
+        loading_embeddings = threads.submit(load_embeddings, settings)
         from handler.api.app import ApiConfig, create_app
 
-        service = loading.result()
-    names = dict.fromkeys((service.model.name, *settings.model_alias))
+        service, embeddings = loading.result(), loading_embeddings.result()
+    services = dict.fromkeys((service.model.name, *settings.model_alias), service)
+    if twice := services.keys() & embeddings.keys():
+        raise ConfigurationError(
+            f"The chat model and the embedding model are both named {min(twice)}: change an alias, or export one of"
+            " them with another --name"
+        )
     config = ApiConfig(
         api_keys=tuple(key.get_secret_value() for key in settings.api_keys),
         cors_origins=settings.cors_origins,
@@ -74,7 +82,7 @@ def build_app(settings: Settings) -> "FastAPI":
         max_choices=settings.max_choices,
         unknown_fields=settings.unknown_fields,
     )
-    return create_app(dict.fromkeys(names, service), config)
+    return create_app(services, config, embeddings=embeddings)
 
 
 def load_chat_service(settings: Settings) -> "ChatService":
@@ -123,6 +131,40 @@ def load_chat_service(settings: Settings) -> "ChatService":
         )
     service.warm()
     return service
+
+
+def load_embeddings(settings: Settings) -> "dict[str, EmbeddingService]":
+    """The embedding service by each of its names; empty where `settings.embedding_model` names no model.
+
+    Raises ArtifactError, as `load_chat_service` does.
+    """
+    if settings.embedding_model is None:
+        return {}
+    from handler.artifact import verify_files
+    from handler.chat.embedding import EmbeddingModel, EmbeddingService
+    from handler.embedding_tokenizer import EmbeddingTokenizer
+    from handler.engine.embedding import Vectors
+    from handler.manifest import ModelManifest
+    from handler.ort.embedding import load_encoder
+
+    directory = settings.embedding_model
+    manifest = ModelManifest.read(directory)
+    verify_files(directory, manifest, full=True)
+    encoder = load_encoder(directory, manifest, threads=settings.threads)
+    if manifest.embedding is None:
+        raise ArtifactError(f"{directory} does not say how it embeds: export the model again")
+    service = EmbeddingService(
+        EmbeddingModel(
+            name=manifest.name,
+            created=manifest.created,
+            encoder=encoder,
+            tokenizer=EmbeddingTokenizer.from_file(directory / manifest.tokenizer_file),
+            vectors=Vectors(pooling=manifest.embedding.pooling, normalize=manifest.embedding.normalize),
+            dimensions=manifest.embedding.dimensions,
+        )
+    )
+    service.warm()
+    return dict.fromkeys((manifest.name, *settings.embedding_model_alias), service)
 
 
 def _configure_logging(settings: Settings) -> None:

@@ -25,6 +25,12 @@ class Settings(BaseSettings):
     model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="further ids to serve the model under, comma-separated"
     )
+    embedding_model: Path | None = Field(
+        default=None, description="directory of an exported embedding model, served beside the other"
+    )
+    embedding_model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="further ids to serve the embedding model under, comma-separated"
+    )
     mode: Literal["stream", "buffered"] = Field(
         default="stream", description="how answers leave Lambda: our Runtime API loop, or Mangum under awslambdaric"
     )
@@ -50,7 +56,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("api_keys", "model_alias", "cors_origins", mode="before")
+    @field_validator("api_keys", "model_alias", "embedding_model_alias", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -77,11 +77,12 @@ class Answering:
         self,
         request: Request,
         prepare: Callable[[], Prepared[E]],
-        fold: Callable[[AsyncIterator[E]], Awaitable[JsonObject | None]],
+        fold: Callable[[AsyncIterator[E]], Awaitable[JsonObject | str | None]],
         *,
         headers: Mapping[str, str],
     ) -> Response:
-        """One JSON object, made by `fold`; None from it: the events ended early, because nobody waits any more."""
+        """One JSON object, made by `fold`, perhaps as text already. None from it: the events ended early, because
+        nobody waits any more."""
         record = RequestRecord.of(request.scope)
         with ExitStack() as closing:
             events, is_over = await self._start(request, prepare, record, closing)
@@ -92,7 +93,8 @@ class Answering:
                 return Response(status_code=499)  # nginx's number; nobody will read it
             if record.completion_tokens == 0 and is_over():
                 raise _too_late()
-            return Response(dumps(answer).encode(), media_type="application/json", headers=dict(headers))
+            text = answer if isinstance(answer, str) else dumps(answer)
+            return Response(text.encode(), media_type="application/json", headers=dict(headers))
 
     async def _start(
         self, request: Request, prepare: Callable[[], Prepared[E]], record: RequestRecord, closing: ExitStack

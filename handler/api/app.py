@@ -22,12 +22,14 @@ from handler.api.models import Models
 from handler.api.record import RequestRecord
 from handler.api.routes.chat import chat_router
 from handler.api.routes.completions import completions_router
+from handler.api.routes.embeddings import embeddings_router
 from handler.api.routes.health import health_router
 from handler.api.routes.models import models_router
 from handler.api.routes.page import page_router
 from handler.api.routes.responses import responses_router
 from handler.api.stepping import EngineThread
 from handler.api.unknown_keys import UnknownFields
+from handler.chat.embedding import EmbeddingService
 from handler.chat.service import ChatService
 from handler.errors import EndpointError, InvalidRequest
 
@@ -45,8 +47,14 @@ class ApiConfig:
     unknown_fields: UnknownFields = "reject"
 
 
-def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = None) -> FastAPI:
-    """An ASGI app that serves `services`, which maps each model id and each alias to the service that answers it."""
+def create_app(
+    services: Mapping[str, ChatService],
+    config: ApiConfig | None = None,
+    *,
+    embeddings: Mapping[str, EmbeddingService] | None = None,
+) -> FastAPI:
+    """An ASGI app that serves `services`, which maps each model id and each alias to the service that answers it, and
+    `embeddings`, the same of embedding models."""
     config = config or ApiConfig()
     app = FastAPI(
         # A schema made from our routes would hold none of the field table: the contract is OpenAI's own.
@@ -59,7 +67,7 @@ def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = N
     app.add_exception_handler(EndpointError, _on_endpoint_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    models = Models(services)
+    models = Models(services, embeddings)
     answering = Answering(EngineThread(), Admission(config.max_concurrency))
     limits = Limits(
         max_body_bytes=config.max_body_bytes,
@@ -67,7 +75,7 @@ def create_app(services: Mapping[str, ChatService], config: ApiConfig | None = N
         max_choices=config.max_choices,
         unknown_fields=config.unknown_fields,
     )
-    for router in (chat_router, completions_router, responses_router):
+    for router in (chat_router, completions_router, embeddings_router, responses_router):
         app.include_router(router(models=models, answering=answering, limits=limits))
     app.include_router(models_router(models))
     app.include_router(health_router())

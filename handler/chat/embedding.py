@@ -107,3 +107,8 @@ class EmbeddingService:
         own_shape = self.model.vectors
         shape = Vectors(pooling=own_shape.pooling, normalize=own_shape.normalize, dimensions=dimensions)
         return PreparedEmbedding(self.model, inputs, shape)
+
+    def warm(self) -> None:
+        """Runs the model once, so that no request pays for what it allocates."""
+        for _ in self.prepare((("input", "Hello."),), dimensions=None).events():
+            pass

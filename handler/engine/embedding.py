@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handler.errors import DeadlineExceeded
+from handler.errors import DeadlineExceeded, ServerFault
 
 # Positions of one batch, padding included: about as long a step as a chunk of prefill. A longer text is a batch alone.
 BATCH_POSITIONS = 256
@@ -63,13 +63,17 @@ def embed(
 ) -> Iterator[Embedded]:
     """Runs the encoder, one batch for each item. Every text has 1 to `context_window` tokens.
 
-    Raises DeadlineExceeded once `should_stop()` is true: part of an answer is none.
+    Raises DeadlineExceeded once `should_stop()` is true: part of an answer is none. Raises ServerFault where the
+    model's arithmetic breaks down.
     """
     for indices in batches([len(text) for text in texts]):
         if should_stop():
             raise DeadlineExceeded("The time for this request was up before all its texts were embedded.")
         token_ids, mask = padded([texts[index] for index in indices])
-        yield Embedded(indices, pooled(encoder.encode(token_ids, mask), mask, shape))
+        vectors = pooled(encoder.encode(token_ids, mask), mask, shape)
+        if not np.isfinite(vectors).all():
+            raise ServerFault("The model has computed something that is no number.")
+        yield Embedded(indices, vectors)
 
 
 def batches(lengths: Sequence[int], positions: int = BATCH_POSITIONS) -> Iterator[tuple[int, ...]]:
