@@ -96,6 +96,12 @@ class Answering:
             text = answer if isinstance(answer, str) else dumps(answer)
             return Response(text.encode(), media_type="application/json", headers=dict(headers))
 
+    async def computed(self, compute: Callable[[], JsonObject], *, headers: Mapping[str, str]) -> Response:
+        """One JSON object that takes no model to make, and is made where everything is: on the engine thread."""
+        with self._admission.slot():
+            answer = await self._engine.call(compute)
+        return Response(dumps(answer).encode(), media_type="application/json", headers=dict(headers))
+
     async def _start(
         self, request: Request, prepare: Callable[[], Prepared[E]], record: RequestRecord, closing: ExitStack
     ) -> tuple[Stream[E], Callable[[], bool]]:

@@ -27,6 +27,7 @@ from handler.api.routes.health import health_router
 from handler.api.routes.models import models_router
 from handler.api.routes.page import page_router
 from handler.api.routes.responses import responses_router
+from handler.api.routes.tokenize import tokenize_router
 from handler.api.stepping import EngineThread
 from handler.api.unknown_keys import UnknownFields
 from handler.chat.embedding import EmbeddingService
@@ -75,7 +76,7 @@ def create_app(
         max_choices=config.max_choices,
         unknown_fields=config.unknown_fields,
     )
-    for router in (chat_router, completions_router, embeddings_router, responses_router):
+    for router in (chat_router, completions_router, embeddings_router, responses_router, tokenize_router):
         app.include_router(router(models=models, answering=answering, limits=limits))
     app.include_router(models_router(models))
     app.include_router(health_router())

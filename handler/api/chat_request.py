@@ -55,7 +55,7 @@ def read_chat_request(
             max_output_tokens=max_output_tokens,
             n=choices(body, max_choices),
         ),
-        template=_template(body),
+        template=template_options(body),
         tools=chat_tools(body),
         answer_format=answer_format,
         stream=stream,
@@ -89,7 +89,8 @@ def _top_logprobs(body: JsonObject) -> int | None:
     return (count or 0) if wanted else None
 
 
-def _template(body: JsonObject) -> TemplateOptions:
+def template_options(body: JsonObject) -> TemplateOptions:
+    """How the template is to render. Raises InvalidRequest."""
     open_turn, continue_final = fields.ADD_GENERATION_PROMPT.of(body), fields.CONTINUE_FINAL_MESSAGE.of(body)
     if open_turn and continue_final:
         raise InvalidRequest(

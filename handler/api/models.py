@@ -35,6 +35,11 @@ class Models:
             raise _not_found(name, self._embeddings, "embedding model")
         return service
 
+    @property
+    def default(self) -> str:
+        """The first model's name, for requests that may leave it out; empty where no chat model is served."""
+        return next(iter(self._services), "")
+
     def describe(self, name: str) -> JsonObject:
         """OpenAI's Model, with vLLM's `max_model_len`: the window in tokens. Raises NotFound."""
         if name in self._embeddings:

@@ -1,0 +1,66 @@
+"""POST /tokenize and /detokenize, as vLLM has them."""
+
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+
+from handler.api.answering import Answering, dropped_header, receive_object
+from handler.api.limits import Limits
+from handler.api.models import Models
+from handler.api.record import RequestRecord
+from handler.api.tokenize_request import (
+    DetokenizeRequest,
+    TokenizeRequest,
+    read_detokenize_request,
+    read_tokenize_request,
+)
+from handler.api.values import JsonObject
+from handler.chat.raw import RawText, check_known
+from handler.chat.service import ChatService
+
+
+def tokenize_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/tokenize")
+    async def tokenize(request: Request) -> Response:
+        body = await receive_object(request, limits.max_body_bytes)
+        asked = read_tokenize_request(body, unknown_fields=limits.unknown_fields)
+        service = _service(request, models, asked.model)
+        return await answering.computed(partial(_tokenized, service, asked), headers=dropped_header(asked.dropped))
+
+    @router.post("/detokenize")
+    async def detokenize(request: Request) -> Response:
+        body = await receive_object(request, limits.max_body_bytes)
+        asked = read_detokenize_request(body, unknown_fields=limits.unknown_fields)
+        service = _service(request, models, asked.model)
+        return await answering.computed(partial(_detokenized, service, asked), headers=dropped_header(asked.dropped))
+
+    return router
+
+
+def _service(request: Request, models: Models, name: str | None) -> ChatService:
+    name = models.default if name is None else name
+    service = models.service(name)
+    RequestRecord.of(request.scope).model = name
+    return service
+
+
+def _tokenized(service: ChatService, asked: TokenizeRequest) -> JsonObject:
+    model, text = service.model, asked.text
+    if isinstance(text, str):
+        token_ids = RawText(model).encode(text, add_start=asked.add_start)
+    else:
+        start = model.start_token_ids if asked.add_start else ()
+        token_ids = (*start, *service.prompt_ids(text.conversation, text.template, text.tools))
+    return {
+        "count": len(token_ids),
+        "max_model_len": model.decoder.context_window,
+        "tokens": list(token_ids),
+        "token_strs": [model.tokenizer.piece(i) for i in token_ids] if asked.token_strs else None,
+    }
+
+
+def _detokenized(service: ChatService, asked: DetokenizeRequest) -> JsonObject:
+    check_known(asked.tokens, service.model.decoder.vocab_size, "tokens")
+    return {"prompt": RawText(service.model).decode(asked.tokens)}
