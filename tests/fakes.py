@@ -124,6 +124,25 @@ class ScriptedSession:
         del self._tokens[length:]
         self._step = max(0, length - len(self._prompt))
 
+    def fork(self, count: int) -> "ScriptedBatch":
+        return ScriptedBatch(self, count)
+
+
+class ScriptedBatch:
+    """Copies of a sequence: the same script for each, and one forward call for all."""
+
+    def __init__(self, sequence: ScriptedSession, count: int) -> None:
+        self._sequence = sequence
+        self._count = count
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        assert len(token_ids) == self._count
+        return np.repeat(self._sequence.forward(token_ids[:1]), self._count, axis=0)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        assert list(rows) == sorted(set(rows))
+        self._count = len(rows)
+
 
 def chat_service(
     decoder: ScriptedDecoder | None = None, *, name: str = "fake-model", template: str | None = CHATML

@@ -23,7 +23,8 @@ Row = NDArray[np.float32]
 
 
 class Choice:
-    """The state of one choice. `ended` is why it is over, `generated` its tokens, end token included."""
+    """The state of one choice. `generated` are its tokens, end token included; `ended` is why it is over; `closed`: and
+    has been told."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Choice:
         """`limit`: how many tokens there may be at most, at least one."""
         self.generated: list[int] = []
         self.ended: FinishReason | None = None
+        self.closed = False
         self._index = index
         self._tokenizer = tokenizer
         self._limit = limit
@@ -80,6 +82,7 @@ class Choice:
 
     def close(self) -> Iterator[Event]:
         """After the end: what was held back, and `Stopped`."""
+        self.closed = True
         if (rest := self._answer.finish()).text or rest.tokens:
             yield rest
         yield Stopped(choice=self._index, reason=self.ended or "length", stop_sequence=self._answer.stop_sequence)

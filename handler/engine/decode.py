@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from handler.engine.choice import Choice
 from handler.engine.events import Event, Finished, Prefilling, Usage
 from handler.engine.params import GenerationParams
-from handler.engine.ports import Decoder, Grammar, KVSession, Tokenizer
+from handler.engine.ports import Decoder, Grammar, KVBatch, KVSession, Tokenizer
 
 Rows = NDArray[np.float32]
 
@@ -49,15 +49,17 @@ def generate(
         for index in range(params.n)
     ]
     session = decoder.open()
-    logits = yield from _prefill(session, prompt_ids, decoder.prefill_chunk, should_stop)
-    if logits is not None and len(choices) > 1:
-        logits = logits.copy()  # the next forward call overwrites them
+    row = yield from _prefill(session, prompt_ids, decoder.prefill_chunk, should_stop)
+    if row is not None and len(choices) == 1:
+        yield from _decode(session, choices[0], row, decoder.prefill_chunk, should_stop)
+    elif row is not None:
+        batch = session.fork(len(choices))
+        del session
+        yield from _decode_together(batch, choices, row, should_stop)
     for choice in choices:
-        if logits is not None:
-            session.truncate(len(prompt_ids))
-            yield from _decode(session, choice, logits, decoder.prefill_chunk, should_stop)
-        choice.stop("length")
-        yield from choice.close()
+        if not choice.closed:
+            choice.stop("length")
+            yield from choice.close()
     completion_tokens = sum(len(choice.generated) for choice in choices)
     yield Finished(usage=Usage(prompt_tokens=len(prompt_ids), completion_tokens=completion_tokens))
 
@@ -78,14 +80,35 @@ def _prefill(
 def _decode(
     session: KVSession, choice: Choice, rows: Rows, chunk: int, should_stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    """Decodes one choice to its end, or until told to stop; `rows`: the logits after the prompt, [1, vocab_size]."""
+    """Decodes the only choice to its end, or until told to stop; `rows`: the logits after the prompt."""
     while True:
         for row in rows:
             yield from choice.advance(row)
             if choice.ended is not None:
+                yield from choice.close()
                 return
         if should_stop():
             return
         tokens = choice.feed(chunk)
         wanted = choice.rows_wanted
         rows = session.forward(tokens, max(1, wanted))[:wanted]
+
+
+def _decode_together(
+    batch: KVBatch, choices: Sequence[Choice], rows: Rows, should_stop: Callable[[], bool]
+) -> Iterator[Event]:
+    """Decodes several choices, a token of each in one step, until all have ended, or until told to stop."""
+    rows = np.repeat(rows, len(choices), axis=0)
+    while True:
+        for choice, row in zip(choices, rows, strict=True):
+            if choice.rows_wanted:  # not so while it has forced tokens to feed
+                yield from choice.advance(row)
+                if choice.ended is not None:
+                    yield from choice.close()
+        going_on = [index for index, choice in enumerate(choices) if choice.ended is None]
+        if not going_on or should_stop():
+            return
+        if len(going_on) < len(choices):
+            choices = [choices[index] for index in going_on]
+            batch.keep(going_on)
+        rows = batch.forward([token_id for choice in choices for token_id in choice.feed(1)])

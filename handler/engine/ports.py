@@ -9,6 +9,22 @@ from numpy.typing import NDArray
 from handler.engine.grammar import GrammarSpec
 
 
+class KVBatch(Protocol):
+    """Sequences that advance together, one token each. Not thread-safe."""
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Appends one token to each sequence and returns the logits after it.
+
+        Returns float32 [sequences, vocab_size]; a view that the next call overwrites.
+        Raises ValueError if the sequences would outgrow the context window.
+        """
+        ...
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drops all sequences but `rows`, at least one, ascending: these are the batch from now on."""
+        ...
+
+
 class KVSession(Protocol):
     """One sequence's KV cache on a decoder. Not thread-safe: one owner at a time."""
 
@@ -27,6 +43,10 @@ class KVSession(Protocol):
 
     def truncate(self, length: int) -> None:
         """Forgets every position from `length` on. Raises ValueError if `length` exceeds the positions held."""
+        ...
+
+    def fork(self, count: int) -> KVBatch:
+        """`count` copies of the sequence, at least one. The sequence itself stays as it is."""
         ...
 
 

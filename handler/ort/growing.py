@@ -4,12 +4,13 @@ Past goes in, a longer present comes out, and is the past of the next step. The 
 an output OrtValue is bound as the next input, never copied through Python.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from handler.engine.ports import KVBatch
 from handler.errors import ArtifactError
 from handler.manifest import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS, ModelManifest, TensorSpec
 
@@ -44,67 +45,118 @@ class GrowingKVDecoder:
         return _PREFILL_CHUNK
 
     def open(self) -> "GrowingKVSession":
-        return GrowingKVSession(self._session, self._manifest, self._past_axes)
+        return GrowingKVSession(_Sequences(self._session, self._manifest, self._past_axes, 1))
 
 
 class GrowingKVSession:
     """One sequence. Not thread-safe."""
 
-    def __init__(self, session: ort.InferenceSession, manifest: ModelManifest, past_axes: dict[str, int]) -> None:
+    def __init__(self, sequences: "_Sequences") -> None:
+        self._sequences = sequences
+
+    @property
+    def length(self) -> int:
+        return self._sequences.length
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
+        step = len(token_ids)
+        if not 1 <= logits_rows <= step:
+            raise ValueError(f"{logits_rows} rows of logits asked of a step of {step} tokens")
+        rows: NDArray[np.float32] = self._sequences.run(np.asarray([token_ids], np.int64))[0, step - logits_rows :]
+        return rows
+
+    def truncate(self, length: int) -> None:
+        if not 0 <= length <= self.length:
+            raise ValueError(f"a sequence of {self.length} tokens cannot be truncated to {length}")
+        if length < self.length:
+            self._sequences.truncate(length)
+
+    def fork(self, count: int) -> KVBatch:
+        return GrowingKVBatch(self._sequences.copies(count))
+
+
+class GrowingKVBatch:
+    """Sequences side by side, of one length. Not thread-safe."""
+
+    def __init__(self, sequences: "_Sequences") -> None:
+        self._sequences = sequences
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        rows: NDArray[np.float32] = self._sequences.run(np.asarray(token_ids, np.int64)[:, np.newaxis])[:, 0]
+        return rows
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self._sequences.take(rows)
+
+
+class _Sequences:
+    """The KV tensors of `rows` sequences of one length, and the binding that passes them on."""
+
+    def __init__(
+        self, session: ort.InferenceSession, manifest: ModelManifest, past_axes: dict[str, int], rows: int
+    ) -> None:
+        self.length = 0
         self._session = session
         self._manifest = manifest
         self._past_axes = past_axes
         self._binding = session.io_binding()
         self._inputs = {spec.name for spec in manifest.graph.inputs}
         self._pasts = {
-            spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(_empty_shape(spec), dtype=spec.dtype))
+            spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(_empty_shape(spec, rows), dtype=spec.dtype))
             for spec in manifest.graph.past
         }
-        self._length = 0
-        self._logits = np.empty((1, 0, manifest.vocab_size), dtype=np.float32)
+        self._logits = np.empty((rows, 0, manifest.vocab_size), dtype=np.float32)
 
-    @property
-    def length(self) -> int:
-        return self._length
-
-    def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
-        step = len(token_ids)
-        total = self._length + step
-        if not 1 <= logits_rows <= step:
-            raise ValueError(f"{logits_rows} rows of logits asked of a step of {step} tokens")
+    def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Appends `ids` [rows, step]; returns float32 [rows, step, vocab_size], which the next call overwrites."""
+        rows, step = ids.shape
+        total = self.length + step
         if total > self._manifest.context_window:
             raise ValueError(f"{total} tokens exceed the context window of {self._manifest.context_window}")
+        positions = np.arange(self.length, total, dtype=np.int64)
         feeds = {
-            INPUT_IDS: np.asarray(token_ids, dtype=np.int64).reshape(1, step),
-            ATTENTION_MASK: np.ones((1, total), dtype=np.int64),
-            POSITION_IDS: np.arange(self._length, total, dtype=np.int64).reshape(1, step),
+            INPUT_IDS: ids,
+            ATTENTION_MASK: np.ones((rows, total), dtype=np.int64),
+            POSITION_IDS: np.ascontiguousarray(np.broadcast_to(positions, ids.shape)),
         }
         for name, array in feeds.items():
             if name in self._inputs:
                 self._binding.bind_cpu_input(name, array)
         for name, past in self._pasts.items():
             self._binding.bind_ortvalue_input(name, past)
-        if self._logits.shape[1] != step:
-            self._logits = np.empty((1, step, self._manifest.vocab_size), dtype=np.float32)
+        if self._logits.shape[:2] != ids.shape:
+            self._logits = np.empty((rows, step, self._manifest.vocab_size), dtype=np.float32)
         self._binding.bind_output(LOGITS, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
         for name in self._pasts:
             self._binding.bind_output(name.replace("past_key_values", "present"), "cpu")
         self._session.run_with_iobinding(self._binding)
         # The binding lists its outputs in the order in which they were bound: the logits first.
         self._pasts = dict(zip(self._pasts, self._binding.get_outputs()[1:], strict=True))
-        self._length = total
-        rows: NDArray[np.float32] = self._logits[0, step - logits_rows :]
-        return rows
+        self.length = total
+        return self._logits
 
     def truncate(self, length: int) -> None:
-        if not 0 <= length <= self._length:
-            raise ValueError(f"a sequence of {self._length} tokens cannot be truncated to {length}")
-        if length == self._length:
-            return
+        self._select(lambda name: (range(length), self._past_axes[name]))
+        self.length = length
+
+    def take(self, rows: Sequence[int]) -> None:
+        """`rows`, in this order, are the sequences from now on; one may come more than once."""
+        self._select(lambda _name: (rows, 0))
+
+    def copies(self, count: int) -> "_Sequences":
+        """`count` sequences that each hold what this one does."""
+        copies = _Sequences(self._session, self._manifest, self._past_axes, 1)
+        copies.length = self.length
+        copies._pasts = dict(self._pasts)
+        copies.take([0] * count)
+        return copies
+
+    def _select(self, which: Callable[[str], tuple[Sequence[int], int]]) -> None:
+        """Keeps the (indices, axis) that `which` says of each past."""
         for name, past in self._pasts.items():
-            kept = past.numpy().take(range(length), axis=self._past_axes[name])
-            self._pasts[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(kept))
-        self._length = length
+            indices, axis = which(name)
+            kept = np.ascontiguousarray(past.numpy().take(indices, axis=axis))
+            self._pasts[name] = ort.OrtValue.ortvalue_from_numpy(kept)
 
 
 def _past_axis(spec: TensorSpec) -> int:
@@ -117,7 +169,7 @@ def _past_axis(spec: TensorSpec) -> int:
     return axes[0]
 
 
-def _empty_shape(spec: TensorSpec) -> tuple[int, ...]:
+def _empty_shape(spec: TensorSpec, rows: int) -> tuple[int, ...]:
     growing = _past_axis(spec)
     sizes = enumerate(spec.shape)
-    return tuple(0 if axis == growing else size if isinstance(size, int) else 1 for axis, size in sizes)
+    return tuple(0 if axis == growing else size if isinstance(size, int) else rows for axis, size in sizes)

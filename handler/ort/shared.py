@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from handler import manifest
-from handler.engine.ports import KVSession
+from handler.engine.ports import KVBatch, KVSession
 from handler.manifest import ModelManifest
 
 _FIRST_CAPACITY = 256  # positions; SmolLM2-135M: 12 MB
@@ -42,28 +42,20 @@ class SharedKVDecoder:
         return _PREFILL_CHUNK
 
     def open(self) -> KVSession:
-        return SharedKVSession(self._session, self._model)
+        return SharedKVSession(_Buffers(self._session, self._model, 1))
 
 
 class SharedKVSession:
     """One sequence. Its length is all there is to forget: what lies beyond is overwritten, never read."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, model: ModelManifest) -> None:
-        self._session = session
-        self._model = model
-        self._length = 0
-        self._capacity = 0
-        self._kv: list[NDArray[np.float32]] = []
-        self._binding = session.io_binding()
-        self._last_position = self._bind_input(manifest.SEQLENS_K, np.zeros(1, np.int32))
-        self._total = self._bind_input(manifest.TOTAL_SEQUENCE_LENGTH, np.zeros((), np.int32))
-        self._one = _Step.allocate(1, 1, model.vocab_size)  # decoding comes back to this shape after every prefill
+    def __init__(self, buffers: "_Buffers") -> None:
+        self._buffers = buffers
+        self._one = buffers.step(1, 1)  # decoding comes back to this shape after every prefill
         self._step = self._one
-        self._bind_step()
 
     @property
     def length(self) -> int:
-        return self._length
+        return self._buffers.length
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
         """Appends `token_ids`; returns float32 [logits_rows, vocab_size], which the next call overwrites.
@@ -71,51 +63,131 @@ class SharedKVSession:
         Raises ValueError if the window is full or `logits_rows` is not between 1 and the number of tokens.
         """
         step = len(token_ids)
-        end = self._length + step
         if not 1 <= logits_rows <= step:
             raise ValueError(f"logits_rows must be between 1 and the {step} tokens of the step, not {logits_rows}")
+        if not self._step.fits(step, logits_rows):
+            fits = self._one.fits(step, logits_rows)
+            self._step = self._one if fits else self._buffers.step(step, logits_rows)
+        self._step.ids[0] = token_ids
+        self._buffers.run(self._step)
+        rows: NDArray[np.float32] = self._step.logits[0]
+        return rows
+
+    def truncate(self, length: int) -> None:
+        """Forgets every position from `length` on. Raises ValueError if `length` exceeds the positions held."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot truncate {self.length} positions to {length}")
+        self._buffers.length = length
+
+    def fork(self, count: int) -> KVBatch:
+        return SharedKVBatch(self._buffers.copies(count))
+
+
+class SharedKVBatch:
+    """Sequences side by side, of one length."""
+
+    def __init__(self, buffers: "_Buffers") -> None:
+        self._buffers = buffers
+        self._step = buffers.step(1, 1)
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Appends one token to each sequence; returns float32 [sequences, vocab_size], which the next call overwrites.
+
+        Raises ValueError if the window is full.
+        """
+        self._step.ids[:, 0] = token_ids
+        self._buffers.run(self._step)
+        rows: NDArray[np.float32] = self._step.logits[:, 0]
+        return rows
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drops all sequences but `rows`, ascending."""
+        self._buffers.keep(rows)
+        self._step = self._buffers.step(1, 1)
+
+
+class _Buffers:
+    """The KV buffers of `rows` sequences of one length, bound to the graph."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, model: ModelManifest, rows: int) -> None:
+        self.length = 0
+        self._session = session
+        self._model = model
+        self._capacity = 0
+        self._kv: list[NDArray[np.float32]] = []  # each [rows, heads, capacity, width]
+        self._binding = session.io_binding()
+        self._bound: _Step | None = None
+        self._set_rows(rows)
+
+    def step(self, length: int, logits_rows: int) -> "_Step":
+        """New buffers for steps of `length` tokens."""
+        return _Step.allocate(self._rows, length, logits_rows, self._model.vocab_size)
+
+    def run(self, step: "_Step") -> None:
+        """Appends the step's ids and fills its logits. Raises ValueError if the window is full."""
+        end = self.length + step.ids.shape[1]
         if end > self._model.context_window:
             raise ValueError(f"{end} positions do not fit the context window of {self._model.context_window}")
         if end > self._capacity:
             self._grow(end)
-        if not self._step.fits(step, logits_rows):
-            fits = self._one.fits(step, logits_rows)
-            self._step = self._one if fits else _Step.allocate(step, logits_rows, self._model.vocab_size)
-            self._bind_step()
-        self._step.ids[0] = token_ids
-        self._last_position[0] = end - 1
+        if step is not self._bound:
+            self._bind_input(manifest.INPUT_IDS, step.ids)
+            self._bind_input(manifest.LOGITS_ROWS, step.rows)
+            self._bind_output(manifest.LOGITS, step.logits)
+            self._bound = step
+        self._last_position.fill(end - 1)
         self._total[()] = end
         self._session.run_with_iobinding(self._binding)
-        self._length = end
-        return self._step.logits
+        self.length = end
 
-    def truncate(self, length: int) -> None:
-        """Forgets every position from `length` on. Raises ValueError if `length` exceeds the positions held."""
-        if not 0 <= length <= self._length:
-            raise ValueError(f"cannot truncate {self._length} positions to {length}")
-        self._length = length
+    def copies(self, count: int) -> "_Buffers":
+        """`count` sequences that each hold what this one does."""
+        copies = _Buffers(self._session, self._model, count)
+        copies.length = self.length
+        copies._replace_kv(self._capacity, self._kv)
+        return copies
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Moves the sequences `rows`, ascending, to the front, and forgets the rest."""
+        kept = []
+        for buffer in self._kv:
+            for row, source in enumerate(rows):
+                if row != source:
+                    buffer[row, :, : self.length] = buffer[source, :, : self.length]
+            kept.append(buffer[: len(rows)])
+        self._kv = kept
+        self._bound = None
+        self._set_rows(len(rows))
+        self._bind_kv()
+
+    def _set_rows(self, rows: int) -> None:
+        self._rows = rows
+        self._last_position = self._bind_input(manifest.SEQLENS_K, np.zeros(rows, np.int32))
+        self._total = self._bind_input(manifest.TOTAL_SEQUENCE_LENGTH, np.zeros((), np.int32))
 
     def _grow(self, needed: int) -> None:
         capacity = max(self._capacity, _FIRST_CAPACITY)
         while capacity < needed:
             capacity *= 2
-        self._capacity = min(capacity, self._model.context_window)
-        specs = self._model.graph.past
+        self._replace_kv(min(capacity, self._model.context_window), self._kv)
+
+    def _replace_kv(self, capacity: int, held: Sequence[NDArray[np.float32]]) -> None:
+        """New buffers of that capacity with what `held` holds, which is that of every row where it has only one."""
+        self._capacity = capacity
         grown = []
-        for index, spec in enumerate(specs):
+        for index, spec in enumerate(self._model.graph.past):
             heads, width = int(spec.shape[1]), int(spec.shape[3])
-            buffer = np.empty((1, heads, self._capacity, width), np.float32)
-            if self._length:
-                buffer[:, :, : self._length] = self._kv[index][:, :, : self._length]
-            self._bind_input(spec.name, buffer)
-            self._bind_output(spec.name.replace("past_key_values", "present"), buffer)
+            buffer = np.empty((self._rows, heads, capacity, width), np.float32)
+            if self.length:
+                buffer[:, :, : self.length] = held[index][:, :, : self.length]
             grown.append(buffer)
         self._kv = grown
+        self._bind_kv()
 
-    def _bind_step(self) -> None:
-        self._bind_input(manifest.INPUT_IDS, self._step.ids)
-        self._bind_input(manifest.LOGITS_ROWS, self._step.rows)
-        self._bind_output(manifest.LOGITS, self._step.logits[np.newaxis])
+    def _bind_kv(self) -> None:
+        for spec, buffer in zip(self._model.graph.past, self._kv, strict=True):
+            self._bind_input(spec.name, buffer)
+            self._bind_output(spec.name.replace("past_key_values", "present"), buffer)
 
     def _bind_input(self, name: str, buffer: NDArray[_Number]) -> NDArray[_Number]:
         self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(buffer))
@@ -129,14 +201,15 @@ class SharedKVSession:
 class _Step:
     """The buffers of one shape of step."""
 
-    ids: NDArray[np.int64]  # [1, step]
+    ids: NDArray[np.int64]  # [sequences, step]
     rows: NDArray[np.int64]  # [rows]: the last positions of the step
-    logits: NDArray[np.float32]  # [rows, vocab]
+    logits: NDArray[np.float32]  # [sequences, rows, vocab]
 
     @classmethod
-    def allocate(cls, step: int, rows: int, vocab_size: int) -> "_Step":
+    def allocate(cls, sequences: int, step: int, rows: int, vocab_size: int) -> "_Step":
         last = np.arange(step - rows, step, dtype=np.int64)
-        return cls(np.zeros((1, step), np.int64), last, np.zeros((rows, vocab_size), np.float32))
+        logits = np.zeros((sequences, rows, vocab_size), np.float32)
+        return cls(np.zeros((sequences, step), np.int64), last, logits)
 
     def fits(self, step: int, rows: int) -> bool:
         return self.ids.shape[1] == step and len(self.rows) == rows

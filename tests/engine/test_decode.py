@@ -61,15 +61,39 @@ class PrefixSession:
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
         self._tokens += map(int, token_ids)
         assert self.length <= self._decoder.context_window
-        random = np.random.default_rng(zlib.crc32(np.array(self._tokens).tobytes()))
+        rows = np.array([self._row(end) for end in range(self.length - logits_rows + 1, self.length + 1)])
+        rows.flags.writeable = False  # nobody may write to a decoder's logits
+        return rows
+
+    def _row(self, end: int) -> NDArray[np.float32]:
+        random = np.random.default_rng(zlib.crc32(np.array(self._tokens[:end]).tobytes()))
         row = random.standard_normal(self._decoder.vocab_size).astype(np.float32)
         row[: len(ALPHABET)] += 6
         row[[0xC3, 0xF0]] += 2  # beginnings of characters, and often nothing after them
         row[IM_END] += 3
-        return np.broadcast_to(row, (logits_rows, len(row)))  # read-only: nobody may write to a decoder's logits
+        return row
 
     def truncate(self, length: int) -> None:
         del self._tokens[length:]
+
+    def fork(self, count: int) -> "PrefixBatch":
+        return PrefixBatch([self.copy() for _ in range(count)])
+
+    def copy(self) -> "PrefixSession":
+        copy = PrefixSession(self._decoder)
+        copy._tokens = self._tokens.copy()
+        return copy
+
+
+class PrefixBatch:
+    def __init__(self, sequences: list[PrefixSession]) -> None:
+        self._sequences = sequences
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.concatenate([s.forward([i]) for s, i in zip(self._sequences, token_ids, strict=True)])
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self._sequences = [self._sequences[row] for row in rows]
 
 
 def run(
