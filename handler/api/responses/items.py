@@ -1,14 +1,11 @@
 """`input`: a string or a list of items in, the turns of a conversation out. Pure. Text only: other parts are refused by
-name and never fetched.
-
-What the model itself made comes back as separate items: reasoning, a message and calls that follow one another were one
-turn, and become one again. Unknown keys are `keys`' business, not ours.
+name and never fetched. Unknown keys are `keys`' business, not ours.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
+from handler.api.responses.turns import Turns
 from handler.api.values import (
     Json,
     JsonObject,
@@ -58,60 +55,13 @@ class Input:
             raise wrong_type(path, "a string or an array of items", value)
         if not value:
             raise _empty(path, "items")
-        turns = _Turns()
+        turns = Turns()
         for i, item in enumerate(value):
             _add(turns, as_object(item, f"{path}[{i}]"), f"{path}[{i}]")
         return turns.finish()
 
 
-class _Turns:
-    """Turns in the making: the last one may still grow, while it is the assistant's."""
-
-    def __init__(self) -> None:
-        self._turns: list[Message] = []
-        self._open: Message | None = None
-        self._calls: set[str] = set()
-
-    def add(self, turn: Message) -> None:
-        self._close()
-        self._turns.append(turn)
-
-    def think(self, text: str) -> None:
-        turn = self._assistant(fresh=self._has_spoken)
-        self._open = replace(turn, reasoning_content="\n".join(filter(None, (turn.reasoning_content, text))))
-
-    def say(self, text: str) -> None:
-        turn = self._assistant(fresh=self._has_spoken)
-        self._open = replace(turn, content=text)
-
-    def call(self, call: ToolCall) -> None:
-        turn = self._assistant(fresh=False)
-        self._open = replace(turn, tool_calls=(*turn.tool_calls, call))
-        self._calls.add(call.id)
-
-    def knows(self, call_id: str) -> bool:
-        return call_id in self._calls
-
-    def finish(self) -> tuple[Message, ...]:
-        self._close()
-        return tuple(self._turns)
-
-    @property
-    def _has_spoken(self) -> bool:
-        return self._open is not None and (self._open.content is not None or bool(self._open.tool_calls))
-
-    def _assistant(self, *, fresh: bool) -> Message:
-        if fresh:
-            self._close()
-        return self._open or Message(role="assistant")
-
-    def _close(self) -> None:
-        if self._open is not None:
-            self._turns.append(self._open)
-            self._open = None
-
-
-def _add(turns: _Turns, item: JsonObject, path: str) -> None:
+def _add(turns: Turns, item: JsonObject, path: str) -> None:
     kind = optional(item, "type", as_text, path)
     optional(item, "id", as_text, path)
     if kind is None and "role" not in item and "id" in item:
@@ -146,7 +96,7 @@ def _add(turns: _Turns, item: JsonObject, path: str) -> None:
             raise _unknown_type(kind, path)
 
 
-def _message(turns: _Turns, item: JsonObject, path: str) -> None:
+def _message(turns: Turns, item: JsonObject, path: str) -> None:
     role = required(item, "role", as_text, path)
     if role not in _ROLES:
         raise InvalidRequest(
@@ -159,7 +109,7 @@ def _message(turns: _Turns, item: JsonObject, path: str) -> None:
     turns.say(_text(item, "content", path, ("output_text", "input_text", "refusal")))
 
 
-def _call_output(turns: _Turns, item: JsonObject, path: str) -> None:
+def _call_output(turns: Turns, item: JsonObject, path: str) -> None:
     call_id = required(item, "call_id", as_text, path)
     if not turns.knows(call_id):
         raise InvalidRequest(
@@ -203,21 +153,26 @@ def _part(part: JsonObject, path: str, kinds: tuple[str, ...]) -> str:
         )
     _only_null(part, "prompt_cache_breakpoint", path)
     optional(part, "annotations", Only(([],)), path)
-    optional(part, "logprobs", as_array, path)
+    optional(part, "logprobs", _objects, path)
     return required(part, "refusal" if kind == "refusal" else "text", as_text, path)
 
 
 def _reasoning(item: JsonObject, path: str) -> str:
     """The thoughts themselves, else their summary; empty where the item holds neither."""
     _only_null(item, "encrypted_content", path)
-    content = _parts(item, "content", "reasoning_text", path)
-    return content or _parts(item, "summary", "summary_text", path)
+    summary = _parts(item, "summary", "summary_text", path)
+    return _parts(item, "content", "reasoning_text", path) or summary
 
 
 def _parts(item: JsonObject, key: str, kind: str, path: str) -> str:
     parts = optional(item, key, as_array, path) or []
     path = f"{path}.{key}"
     return "\n".join(_part(as_object(part, f"{path}[{i}]"), f"{path}[{i}]", (kind,)) for i, part in enumerate(parts))
+
+
+def _objects(value: Json, path: str) -> None:
+    for i, item in enumerate(as_array(value, path)):
+        as_object(item, f"{path}[{i}]")
 
 
 def _check_caller(item: JsonObject, path: str) -> None:

@@ -154,6 +154,16 @@ def test_a_reference_is_refused_with_what_to_do(item: dict[str, Json]) -> None:
         ([{**call("a"), "namespace": "n"}], "input[0].namespace"),
         ([{**call("a"), "caller": {"type": "program", "caller_id": "p"}}], "input[0].caller"),
         ([{"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "x"}], "input[0].encrypted_content"),
+        ([{**thought("hm"), "summary": "s"}], "input[0].summary"),
+        ([{**thought("hm"), "content": [{"type": "summary_text", "text": "s"}]}], "input[0].content[0].type"),
+        (
+            [{"role": "assistant", "content": [{"type": "output_text", "text": "a", "annotations": [{}]}]}],
+            "input[0].content[0].annotations",
+        ),
+        (
+            [{"role": "assistant", "content": [{"type": "output_text", "text": "a", "logprobs": [1]}]}],
+            "input[0].content[0].logprobs[0]",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named(items: list[Json], param: str) -> None:
