@@ -12,6 +12,8 @@ from handler.chat.conversation import Conversation, TemplateOptions
 from handler.chat.tools import ChatTools
 from handler.errors import InvalidRequest
 
+_BOTH_FORMS = frozenset(row.name for row in (*tokenize_fields.TEXT_FIELDS, *tokenize_fields.CHAT_FIELDS))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatText:
@@ -61,7 +63,8 @@ def read_tokenize_request(body: JsonObject, *, unknown_fields: UnknownFields = "
 
 def read_detokenize_request(body: JsonObject, *, unknown_fields: UnknownFields = "reject") -> DetokenizeRequest:
     """The typed request. Raises InvalidRequest."""
-    dropped = _settle(body, tokenize_fields.DETOKENIZE_FIELDS, unknown_fields)
+    names = frozenset(row.name for row in tokenize_fields.DETOKENIZE_FIELDS)
+    dropped = settle_unknown(find_unknown(body, names), unknown_fields)
     return DetokenizeRequest(
         model=tokenize_fields.MODEL.of(body), tokens=tokenize_fields.TOKENS.of(body), dropped=dropped
     )
@@ -78,7 +81,9 @@ def _chat(body: JsonObject) -> ChatText:
 
 def _settle(body: JsonObject, rows: Sequence[Field[object]], unknown_fields: UnknownFields) -> tuple[str, ...]:
     """Settles unknown keys and checks the rows that change nothing; the paths of the keys that were dropped."""
-    dropped = settle_unknown(find_unknown(body, frozenset(row.name for row in rows)), unknown_fields)
+    # A null of the other form is absent, as every null.
+    absent = {name for name in _BOTH_FORMS if body.get(name) is None}
+    dropped = settle_unknown(find_unknown(body, absent | {row.name for row in rows}), unknown_fields)
     for row in rows:
         if row.standing != "effective":
             row.of(body)
