@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
+from handler.api.completion_fields import COMPLETION_FIELDS
 from handler.api.embedding_fields import EMBEDDING_FIELDS
 from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS, Field
 from handler.api.responses import fields as responses
+from handler.api.tokenize_fields import CHAT_FIELDS, DETOKENIZE_FIELDS, TEXT_FIELDS
 from handler.settings import PREFIX, Settings
 from model_export.recipes import DEFAULT, RECIPES
 
@@ -35,6 +37,14 @@ def fields(rows: Iterable[Field[object]]) -> str:
 
 def chat_fields() -> str:
     return fields((*FIELDS, *STREAM_OPTION_FIELDS, *STRUCTURED_OUTPUT_FIELDS))
+
+
+def completion_fields() -> str:
+    return fields((*COMPLETION_FIELDS, *STREAM_OPTION_FIELDS, *STRUCTURED_OUTPUT_FIELDS))
+
+
+def tokenize_fields() -> str:
+    return fields((*TEXT_FIELDS, *(row for row in CHAT_FIELDS if row not in TEXT_FIELDS), *DETOKENIZE_FIELDS[1:]))
 
 
 def responses_fields() -> str:
@@ -81,8 +91,10 @@ def recipes() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "fields": chat_fields,
+    "completion_fields": completion_fields,
     "responses_fields": responses_fields,
     "embedding_fields": embedding_fields,
+    "tokenize_fields": tokenize_fields,
     "settings": settings,
     "recipes": recipes,
 }
