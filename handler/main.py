@@ -127,6 +127,7 @@ def load_chat_service(settings: Settings) -> "ChatService":
                 start_token_ids=loaded.start_ids,
                 bos_token_id=manifest.bos_token_id,
                 grammars=grammars,
+                recommended=manifest.generation_defaults.model_dump(exclude_none=True),
             )
         )
     service.warm()

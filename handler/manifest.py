@@ -105,7 +105,7 @@ class Embedding(_Frozen):
 
 
 class GenerationDefaults(_Frozen):
-    """What `generation_config.json` recommends; recorded for people, applied by no request on its own."""
+    """What the model's authors recommend; stands in for what a request leaves open."""
 
     temperature: float | None = None
     top_p: float | None = None

@@ -125,14 +125,14 @@ TEMPERATURE: Field[float] = Field(
     standing="effective",
     reader=Number(0, 2),
     default=1.0,
-    doc="Divides the logits before sampling; 0 is greedy.",
+    doc="Divides the logits before sampling; 0 is greedy. Absent: what the model's authors recommend, else 1.",
 )
 TOP_P: Field[float] = Field(
     name="top_p",
     standing="effective",
     reader=Number(0, 1),
     default=1.0,
-    doc="Samples from the smallest set of tokens whose probabilities reach this sum; 1 is off.",
+    doc="Samples from the smallest set of tokens whose probabilities reach this sum; 1 is off. Absent: as for temperature.",
 )
 TOP_K: Field[int] = Field(
     name="top_k",

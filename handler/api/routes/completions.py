@@ -25,6 +25,7 @@ def completions_router(*, models: Models, answering: Answering, limits: Limits) 
     async def create_completion(request: Request) -> Response:
         record = RequestRecord.of(request.scope)
         body = await receive_object(request, limits.max_body_bytes)
+        models.fill_in(body)
         asked = read_completion_request(
             body,
             unknown_fields=limits.unknown_fields,

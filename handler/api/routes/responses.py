@@ -26,6 +26,7 @@ def responses_router(*, models: Models, answering: Answering, limits: Limits) ->
     async def create_response(request: Request) -> Response:
         record = RequestRecord.of(request.scope)
         body = await receive_object(request, limits.max_body_bytes)
+        models.fill_in(body)
         asked = read_responses_request(
             body, unknown_fields=limits.unknown_fields, max_output_tokens=limits.max_output_tokens
         )
