@@ -132,7 +132,7 @@ TOP_P: Field[float] = Field(
     standing="effective",
     reader=Number(0, 1),
     default=1.0,
-    doc="Samples from the smallest set of tokens whose probabilities reach this sum; 1 is off. Absent: as for temperature.",
+    doc="Samples from the smallest set of tokens whose probabilities reach this sum; 1 is off. Absent: as temperature.",
 )
 TOP_K: Field[int] = Field(
     name="top_k",

@@ -162,10 +162,10 @@ def _shown(tools: ChatTools | None) -> tuple[Tool, ...]:
 
 def check_token_ids(params: GenerationParams, vocab_size: int) -> None:
     """Raises InvalidRequest if `params` names a token that the model does not have."""
-    for field, token_ids in (("logit_bias", params.logit_bias), ("stop_token_ids", params.stop_token_ids)):
+    for name, token_ids in (("logit_bias", params.logit_bias), ("stop_token_ids", params.stop_token_ids)):
         for token_id in token_ids:
             if not 0 <= token_id < vocab_size:
                 raise InvalidRequest(
-                    f"{field} names the token id {token_id}; this model's ids run from 0 to {vocab_size - 1}.",
-                    param=field,
+                    f"{name} names the token id {token_id}; this model's ids run from 0 to {vocab_size - 1}.",
+                    param=name,
                 )
