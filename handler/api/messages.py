@@ -30,7 +30,7 @@ MESSAGE_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "user": frozenset({"role", "content", "name"}),
     "assistant": frozenset(
         {"role", "content", "name", "refusal", "reasoning_content", "reasoning", "tool_calls"}
-        | {"function_call", "audio", "annotations"}
+        | {"function_call", "audio", "annotations", "provider_specific_fields"}
     ),
     "tool": frozenset({"role", "content", "name", "tool_call_id"}),
     "function": frozenset({"role", "content", "name"}),
@@ -125,6 +125,7 @@ def _assistant(item: JsonObject, path: str, calls: _Calls) -> Message:
             param=f"{path}.audio",
         )
     optional(item, "annotations", Only(([],)), path)
+    optional(item, "provider_specific_fields", _nothing_said, path)
     message = Message(
         role="assistant",
         content=_content(item, path, refusals=True),
@@ -136,6 +137,15 @@ def _assistant(item: JsonObject, path: str, calls: _Calls) -> Message:
     if message.content is None and not message.tool_calls and message.refusal is None:
         raise missing(f"{path}.content")
     return message
+
+
+def _nothing_said(value: Json, path: str) -> None:
+    """litellm sends an answer back with those of its fields that litellm has no name for: nulls say nothing."""
+    for key, said in as_object(value, path).items():
+        if said is not None:
+            raise UnsupportedParameter(
+                f"Unsupported parameter: '{path}.{key}' is not supported by this server.", param=f"{path}.{key}"
+            )
 
 
 def _role(item: JsonObject, path: str) -> Role:

@@ -78,9 +78,12 @@ def test_refusals_of_the_assistant() -> None:
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
         {"role": "assistant", "content": "a", "tool_calls": None},
         {"role": "assistant", "content": "a", "tool_calls": []},
+        # What litellm makes of an answer that it sends back.
+        {"role": "assistant", "content": "a", "provider_specific_fields": {"refusal": None}},
     ) == (
         Message(role="assistant", refusal="no"),
         Message(role="assistant", content="no"),
+        Message(role="assistant", content="a"),
         Message(role="assistant", content="a"),
         Message(role="assistant", content="a"),
     )
@@ -108,6 +111,11 @@ def part(value: Json, role: str = "user") -> Json:
         ({"role": "user", "content": "a", "tool_calls": []}, "messages[0].tool_calls", "unknown_parameter"),
         ({"role": "tool", "content": "a"}, "messages[0].tool_call_id", "missing_required_parameter"),
         ({"role": "assistant"}, "messages[0].content", "missing_required_parameter"),
+        (
+            {"role": "assistant", "content": "a", "provider_specific_fields": {"x": 1}},
+            "messages[0].provider_specific_fields.x",
+            "unsupported_parameter",
+        ),
         ({"role": "assistant", "tool_calls": []}, "messages[0].content", "missing_required_parameter"),
         ({"role": "assistant", "content": "a", "audio": {"id": "x"}}, "messages[0].audio", "unsupported_parameter"),
         (
