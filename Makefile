@@ -14,6 +14,8 @@ EVENT ?= events/function_url_chat.json
 VENV := .venv
 PY := $(VENV)/bin/python
 TOOLS := .venv-tools
+CLIENTS := .venv-clients
+NODE_CLIENTS := tests/clients/node/node_modules
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 # Where a model is exported to: nowhere, if it is exported already.
@@ -62,6 +64,18 @@ $(TOOLS)/.done: requirements/tools.txt
 	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/tools.txt
 	@touch $@
 
+$(CLIENTS)/.done: requirements/clients.txt
+	@echo "Installing real clients, and Node for those in JavaScript, in $(CLIENTS)"
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/clients.txt
+	@touch $@
+
+$(NODE_CLIENTS)/.done: $(CLIENTS)/.done tests/clients/node/package-lock.json
+	@echo "Installing the clients in JavaScript in $(NODE_CLIENTS)"
+	@cd tests/clients/node && PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
 tools: $(TOOLS)/.done ## the SAM CLI (with the Runtime Interface Emulator) and hadolint
 
 # ---- the main job -------------------------------------------------------------------------------------------------
@@ -88,7 +102,7 @@ invoke: $(VENV)/.serve $(TOOLS)/.done $(SERVED) ## EVENT through the real Runtim
 
 # ---- quality ------------------------------------------------------------------------------------------------------
 
-test: $(VENV)/.dev $(TOOLS)/.done ## everything: units, oracles, emulators, the official client over HTTP
+test: $(VENV)/.dev $(TOOLS)/.done $(NODE_CLIENTS)/.done ## everything: units, oracles, emulators, real clients
 	@$(PY) -m pytest
 
 check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, template and Dockerfile
@@ -111,4 +125,4 @@ lock: ## resolve the requirements anew (needs uv)
 	@requirements/lock.sh
 
 clean: ## remove environments, caches and exported models
-	@rm -rf $(VENV) $(TOOLS) artifacts .cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(TOOLS) $(CLIENTS) $(NODE_CLIENTS) artifacts .cache .mypy_cache .pytest_cache .ruff_cache

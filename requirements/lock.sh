@@ -16,3 +16,8 @@ for name in export optimum dev; do
   sed -i 's/^\(torch==[0-9.]*\)+cpu$/\1/' $name.txt
 done
 $compile tools.in -o tools.txt
+$compile clients.in -o clients.txt
+
+# A lock file of the clients in JavaScript that names no registry.
+cd ../tests/clients/node
+PATH="$PWD/../../../.venv-clients/bin:$PATH" npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

@@ -14,7 +14,7 @@ def exporter_digest() -> str:
     files = [
         *(ROOT / "model_export").rglob("*"),
         ROOT / "handler" / "manifest.py",
-        *(ROOT / "requirements").glob("*.txt"),
+        *(ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "export", "model", "optimum")),
     ]
     for path in sorted(path for path in files if path.is_file() and "__pycache__" not in path.parts):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
