@@ -15,7 +15,7 @@ from handler.chat.deltas import (
 )
 from handler.chat.dialects.call_format import CallFormat
 from handler.chat.dialects.call_parser import CallParser
-from handler.chat.segments import CallArguments, CallNamed, Markup, Said, Segment, Thought
+from handler.chat.segments import CallArguments, CallNamed, Said, Segment, Thought
 from handler.chat.thinking import ThinkMarks, ThoughtParser
 from handler.chat.token_shares import TokenShares
 from handler.engine import events as engine
@@ -51,6 +51,7 @@ class AnswerReader:
         self._named = reading.named
         self._new_id = new_id
         self._shares = TokenShares()
+        self._shown: type[TextDelta | ReasoningDelta] = TextDelta
         self._call_count = 0
         self._tokens_before_answer = 0
 
@@ -88,19 +89,19 @@ class AnswerReader:
     def _events(self, segments: Iterable[Segment]) -> list[ChatEvent]:
         events: list[ChatEvent] = []
         for segment in segments:
-            tokens = self._shares.take(segment.text, shown=isinstance(segment, Said | Thought))
+            shown = isinstance(segment, Said | Thought)
+            tokens = self._shares.take(segment.text, shown=shown)
+            if tokens and not shown:  # a token was cut in two: this is the half that was shown
+                events.append(self._shown(text="", tokens=tokens, choice=self._choice))
             match segment:
-                case Said(text=text):
-                    events.append(TextDelta(text=text, tokens=tokens, choice=self._choice))
-                case Thought(text=text):
-                    events.append(ReasoningDelta(text=text, tokens=tokens, choice=self._choice))
+                case Said(text=text) | Thought(text=text):
+                    self._shown = TextDelta if isinstance(segment, Said) else ReasoningDelta
+                    events.append(self._shown(text=text, tokens=tokens, choice=self._choice))
                 case CallNamed(name=name):
                     events.append(self._call_start(name))
                 case CallArguments(text=text):
                     call = self._call_count - 1
                     events.append(ToolCallArguments(call=call, text=text, choice=self._choice))
-                case Markup() if tokens:  # it cut a token in two: this is the shown half
-                    events.append(TextDelta(text="", tokens=tokens, choice=self._choice))
         return events
 
     def _call_start(self, name: str) -> ToolCallStart:

@@ -7,6 +7,7 @@ two calls in one turn.
 
 import itertools
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from handler.chat.template import ChatTemplate, TemplateMessage, TemplateRefusal
 
 _LONG_ID: Final = "call_0123456789abcdef01234567"  # as long as ours
 _SAID: Final = "probe answer"
+_BESIDE: Final = "probe remark"
 _RESULT: Final = "probe result"
 _TOOL: Final = {
     "type": "function",
@@ -32,14 +34,17 @@ _TOOL: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class ToolAbilities:
-    """`form` is the model's dialect. `tools`, `calls` and `results`: whether the template shows them; `several_calls`:
-    in one turn. `text_arguments`: it wants arguments as JSON text. `short_ids`: it wants ids of nine characters."""
+    """What the template shows: `tools`, `calls`, `results`; `several_calls` in one turn; `text_beside_calls`, what else
+    a turn with calls says. `form` is the model's dialect. `text_arguments`: the template wants arguments as JSON text.
+    `short_ids`: it wants ids of nine characters.
+    """
 
     form: CallFormat
     tools: bool = False
     calls: bool = False
     results: bool = False
     several_calls: bool = False
+    text_beside_calls: bool = False
     text_arguments: bool = False
     short_ids: bool = False
 
@@ -57,7 +62,10 @@ def probe_tools(
         two = _render_calls(template, revealed.CALLS, text_arguments=text_arguments, short_ids=short_ids)
         if two is not None and not all(_shows(two, call) for call in revealed.CALLS):
             two = None
-        said = _render(template, [_question(), {"role": "assistant", "content": _SAID}, _question()])
+        beside = _render_calls(
+            template, revealed.CALLS[:1], text_arguments=text_arguments, short_ids=short_ids, text=_BESIDE
+        )
+        said = _render(template, [_question(), {"role": "assistant", "content": _SAID}, _question(2)])
         shown = None
         if said is not None and _SAID in said:
             shown = revealed.reveal(said, _SAID, one, two, end_tokens)
@@ -66,20 +74,20 @@ def probe_tools(
             form=form or generic.GENERIC,
             tools=shows_tools and form is not None,
             calls=True,
-            results="tool" in template.source and _RESULT in one,
+            results=_names_tools(template) and _RESULT in one,
             several_calls=two is not None,
+            text_beside_calls=beside is not None and _BESIDE in beside,
             text_arguments=text_arguments,
             short_ids=short_ids,
         )
     form = detect(Facts(source=template.source, revealed=None, control_tokens=control_tokens))
     results = _render(
-        template, [_question(), {"role": "assistant", "content": _SAID}, _result("call00001"), _question()]
+        template, [_question(), {"role": "assistant", "content": _SAID}, _result("call00001"), _question(2)]
     )
     return ToolAbilities(
         form=form or generic.GENERIC,
         tools=shows_tools and form is not None,
-        # Most templates print any role's name; only one that names this role was made for it.
-        results="tool" in template.source and results is not None and _RESULT in results,
+        results=_names_tools(template) and results is not None and _RESULT in results,
     )
 
 
@@ -88,8 +96,13 @@ def _shows_tools(template: ChatTemplate) -> bool:
     return prompt is not None and all(word in prompt for word in ("probe_function", "probe_argument"))
 
 
+def _names_tools(template: ChatTemplate) -> bool:
+    """Most templates print any role's name; only one that names this role was made for it."""
+    return re.search(r"""(["'])tool\1""", template.source) is not None
+
+
 def _render_calls(
-    template: ChatTemplate, calls: Sequence[ToolCall], *, text_arguments: bool, short_ids: bool
+    template: ChatTemplate, calls: Sequence[ToolCall], *, text_arguments: bool, short_ids: bool, text: str = ""
 ) -> str | None:
     ids = {call.id: call.id if short_ids else _LONG_ID[: -len(call.id)] + call.id for call in calls}
     written = [
@@ -103,14 +116,14 @@ def _render_calls(
         }
         for call in calls
     ]
-    turns: list[TemplateMessage] = [_question(), {"role": "assistant", "content": "", "tool_calls": written}]
+    turns: list[TemplateMessage] = [_question(), {"role": "assistant", "content": text, "tool_calls": written}]
     turns += [_result(call_id) for call_id in ids.values()]
-    turns += [{"role": "assistant", "content": _SAID}, _question()]
+    turns += [{"role": "assistant", "content": _SAID}, _question(2)]
     return _render(template, turns)
 
 
-def _question() -> TemplateMessage:
-    return {"role": "user", "content": "probe question"}
+def _question(number: int = 1) -> TemplateMessage:
+    return {"role": "user", "content": f"probe question {number}"}
 
 
 def _result(call_id: str) -> TemplateMessage:

@@ -77,7 +77,7 @@ def test_every_text_of_a_message_and_every_template_variable_is_disarmed() -> No
         Message(role="tool", content=attack, tool_call_id=attack),
     ]
     source = (
-        "{# tools #}{{ messages | tojson }}{% if note %}{{ note }}{{ note | tojson(ensure_ascii=true) }}{% endif %}"
+        "{# 'tool' #}{{ messages | tojson }}{% if note %}{{ note }}{{ note | tojson(ensure_ascii=true) }}{% endif %}"
     )
     prompt = prompt_of(*messages, template=source, options=TemplateOptions(template_kwargs={"note": [attack]}))
     assert IM_END not in prompt
