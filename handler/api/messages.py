@@ -23,14 +23,15 @@ from handler.api.values import (
 from handler.chat.conversation import Message, Role, ToolCall
 from handler.errors import InvalidRequest, UnsupportedParameter, UnsupportedValue
 
-# Every key that a message of the role may carry.
+# Every key that a message of the role may carry. `parsed` and `parsed_arguments` are what the openai package has read
+# from the content and the arguments beside them, and `index` what it counted: it sends its answers back with them.
 MESSAGE_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "system": frozenset({"role", "content", "name"}),
     "developer": frozenset({"role", "content", "name"}),
     "user": frozenset({"role", "content", "name"}),
     "assistant": frozenset(
         {"role", "content", "name", "refusal", "reasoning_content", "reasoning", "tool_calls"}
-        | {"function_call", "audio", "annotations", "provider_specific_fields"}
+        | {"function_call", "audio", "annotations", "provider_specific_fields", "parsed"}
     ),
     "tool": frozenset({"role", "content", "name", "tool_call_id"}),
     "function": frozenset({"role", "content", "name"}),
@@ -39,8 +40,8 @@ PART_KEYS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"type", "text", "prompt_cache_breakpoint"}),
     "refusal": frozenset({"type", "refusal"}),
 }
-TOOL_CALL_KEYS: Final = frozenset({"id", "type", "function"})
-FUNCTION_KEYS: Final = frozenset({"name", "arguments"})
+TOOL_CALL_KEYS: Final = frozenset({"id", "type", "function", "index"})
+FUNCTION_KEYS: Final = frozenset({"name", "arguments", "parsed_arguments"})
 
 _ROLES: Final[Mapping[str, Role]] = {
     "system": "system",

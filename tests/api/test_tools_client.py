@@ -154,6 +154,29 @@ async def test_a_round_trip(serve: Serve) -> None:
     assert '{"degrees": 22}' in prompt
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of the openai package about its own `parsed`
+async def test_parsed_answers_may_be_sent_back_as_they_are(serve: Serve) -> None:
+    decoder = ScriptedDecoder(CALL)
+    async with client_of(serve(decoder)) as client:
+        parsed = (await client.chat.completions.parse(**ASKED, tools=[TOOL])).choices[0].message
+        async with client.chat.completions.stream(**ASKED, tools=[TOOL]) as stream:
+            streamed = (await stream.get_final_completion()).choices[0].message
+        decoder.script = ARGUMENTS
+        written = (await client.chat.completions.parse(**ASKED, response_format=Weather)).choices[0].message
+        decoder.script = "ok"
+        for message in (parsed, streamed):
+            answer = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "22"}
+            for sent in (message, message.to_dict()):
+                last = await client.chat.completions.create(
+                    model="fake-model", messages=[*HI, sent, answer], tools=[TOOL]
+                )
+                assert last.choices[0].message.content == "ok"
+        for sent in (written, written.to_dict()):
+            last = await client.chat.completions.create(model="fake-model", messages=[*HI, sent, *HI])
+            assert last.choices[0].message.content == "ok"
+    assert "Rome" in FakeTokenizer().text(decoder.prompts[-1])
+
+
 async def test_functions_are_answered_in_the_old_shape(serve: Serve) -> None:
     decoder = ScriptedDecoder(CALL)
     async with client_of(serve(decoder)) as client:
