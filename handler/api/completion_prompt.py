@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from handler.api.values import Integer, Integers, Json, as_text, wrong_type
+from handler.api.containers import Integers
+from handler.api.values import Integer, Json, as_text, wrong_type
 from handler.chat.completion import Prompt
 from handler.errors import InvalidRequest
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from handler.api.containers import Integers, Stops, TextMap, TokenBias
 from handler.api.formats import AnswerFormat, AnyJsonObject, Choices, Lark, Regex, ResponseFormat, Schema
 from handler.api.messages import Messages
 from handler.api.tools import FunctionCallReader, Functions, ToolChoiceReader, Tools
@@ -19,17 +20,13 @@ from handler.api.values import (
     AnyObject,
     Boolean,
     Integer,
-    Integers,
     Json,
     JsonObject,
     Number,
     OneOf,
     Only,
     Reader,
-    Stops,
     Text,
-    TextMap,
-    TokenBias,
     missing,
 )
 from handler.chat.conversation import Message

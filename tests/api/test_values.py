@@ -2,21 +2,18 @@
 
 import pytest
 
+from handler.api.containers import Integers, Stops, TextMap, TokenBias
 from handler.api.values import (
     AnyObject,
     Boolean,
     Integer,
-    Integers,
     Json,
     Name,
     Number,
     OneOf,
     Only,
     Reader,
-    Stops,
     Text,
-    TextMap,
-    TokenBias,
 )
 from handler.errors import InvalidRequest
 

@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from handler.api import fields as chat
+from handler.api.containers import TextMap
 from handler.api.fields import LARGEST, Field, Origin
 from handler.api.formats import AnswerFormat
 from handler.api.responses.include import Include
 from handler.api.responses.items import Input
 from handler.api.responses.text_format import TextFormat
 from handler.api.responses.tools import Choice, Tools
-from handler.api.values import AnyObject, Boolean, Integer, Json, JsonObject, OneOf, Only, Reader, Text, TextMap
+from handler.api.values import AnyObject, Boolean, Integer, Json, JsonObject, OneOf, Only, Reader, Text
 from handler.chat.conversation import Message
 from handler.chat.tools import Tool, ToolChoice
 
