@@ -53,9 +53,9 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawPrompt:
-    """A prompt as the model gets it; the first `added` tokens are the server's."""
+    """A prompt as the model gets it; the first `added` tokens are the server's. `text` None: it came as token ids."""
 
-    text: str
+    text: str | None
     token_ids: tuple[int, ...]
     added: int
 
@@ -120,24 +120,25 @@ class PreparedCompletion:
     def _echo(
         self, prompt: RawPrompt, first_choice: int, should_stop: Callable[[], bool]
     ) -> Generator[CompletionEvent, None, None]:
+        text = self._raw.decode(prompt.token_ids) if prompt.text is None else prompt.text
         tokens: tuple[EchoedToken, ...] = ()
         if (top := self.params.top_logprobs) is not None:
             model, token_ids = self.model, prompt.token_ids
             scored = yield from score(model.decoder, model.tokenizer, token_ids, top, should_stop=should_stop)
-            shown = self._shown(prompt)
+            shown = self._shown(prompt, text)
             tokens = tuple(
                 EchoedToken(token_id=token_id, shown=data, sampled=sampled)
                 # Shorter than the prompt only where scoring was told to stop.
                 for token_id, data, sampled in zip(token_ids, shown, (None, *scored), strict=False)
             )
         for choice in range(first_choice, first_choice + self.params.n):
-            yield Echo(choice=choice, text=prompt.text, tokens=tokens)
+            yield Echo(choice=choice, text=text, tokens=tokens)
 
-    def _shown(self, prompt: RawPrompt) -> list[bytes]:
+    def _shown(self, prompt: RawPrompt, text: str) -> list[bytes]:
         """Each token's bytes in the prompt's text."""
         shown = [b""] * prompt.added + [self._raw.written(i) for i in prompt.token_ids[prompt.added :]]
         # A space that the vocabulary puts before a text is none of the text's.
-        if prompt.added < len(shown) and b"".join(shown) == b" " + prompt.text.encode():
+        if prompt.added < len(shown) and b"".join(shown) == b" " + text.encode():
             shown[prompt.added] = shown[prompt.added][1:]
         return shown
 
@@ -181,7 +182,7 @@ def _compile(model: ServedModel, constraint: Constraint) -> Callable[[], Grammar
 def _raw_prompt(model: ServedModel, raw: RawText, prompt: Prompt, *, add_start: bool) -> RawPrompt:
     if not isinstance(prompt, str):
         check_known(prompt, model.decoder.vocab_size, "prompt")
-        return RawPrompt(text=raw.decode(prompt), token_ids=prompt, added=0)
+        return RawPrompt(text=None, token_ids=prompt, added=0)
     token_ids = raw.encode(prompt, add_start=add_start)
     if token_ids:
         return RawPrompt(text=prompt, token_ids=token_ids, added=len(model.start_token_ids) if add_start else 0)
