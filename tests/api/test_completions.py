@@ -175,6 +175,24 @@ async def test_one_delta_for_each_token(make_client: MakeClient) -> None:
     assert not any("usage" in chunk for chunk in chunks(response.text))
 
 
+@pytest.mark.parametrize(
+    ("constraint", "text"),
+    [({"choice": ["no", "yes"]}, "yes"), ({"regex": "y[0-9]{2}"}, "y00"), ({"json_object": True}, "{}")],
+    ids=str,
+)
+async def test_each_choice_keeps_to_its_constraint(
+    make_client: MakeClient, constraint: dict[str, object], text: str
+) -> None:
+    client = make_client(ScriptedDecoder([{ord("y"): 1.0}] + [{ord("}"): 1.0, ord("0"): 0.5, 257: 0.2}] * 20))
+    told = await choices(client, prompt=["a", "b"], structured_outputs=constraint, n=2)
+    assert [(choice["text"], choice["finish_reason"]) for choice in told] == [(text, "stop")] * 4
+
+
+async def test_a_constraint_that_cannot_be_kept_is_refused_by_its_own_name(make_client: MakeClient) -> None:
+    response = await make_client().post(PATH, json={**HI, "structured_outputs": {"regex": "("}})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "structured_outputs.regex")
+
+
 async def test_the_same_seed_is_the_same_completion_alone_or_among_others(make_client: MakeClient) -> None:
     client = make_client(ScriptedDecoder([{}] * 20))
     sent = {"temperature": 1, "seed": 7, "n": 2, "max_tokens": 12}
