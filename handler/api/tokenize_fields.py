@@ -1,8 +1,9 @@
 """The field tables of /tokenize, in its two forms, and /detokenize. Pure; vLLM's fields in the classes of `fields`."""
 
 from handler.api import fields
+from handler.api.containers import Integers
 from handler.api.fields import LARGEST, Field, Origin
-from handler.api.values import Boolean, Integer, Integers, Only, Text
+from handler.api.values import Boolean, Integer, Only, Text
 
 _VLLM: Origin = "vllm"
 
