@@ -8,7 +8,8 @@ from pathlib import Path
 
 from handler.api.completion_fields import COMPLETION_FIELDS
 from handler.api.embedding_fields import EMBEDDING_FIELDS
-from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS, Field
+from handler.api.field import Field
+from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS
 from handler.api.responses import fields as responses
 from handler.api.tokenize_fields import CHAT_FIELDS, DETOKENIZE_FIELDS, TEXT_FIELDS
 from handler.settings import PREFIX, Settings

@@ -5,7 +5,7 @@ What a field says alike in a chat is the chat's own row.
 
 from handler.api import fields
 from handler.api.completion_prompt import Prompts
-from handler.api.fields import LARGEST, Field
+from handler.api.field import LARGEST, Field
 from handler.api.values import Boolean, Integer, Only
 from handler.chat.completion import Prompt
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from handler.api import fields
 from handler.api.completion_prompt import MAX_PROMPTS, Prompts
-from handler.api.fields import LARGEST, Field
+from handler.api.field import LARGEST, Field
 from handler.api.values import Integer, Json, OneOf
 from handler.chat.embedding import EmbeddingInput
 from handler.errors import InvalidRequest

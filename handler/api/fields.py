@@ -1,18 +1,12 @@
-"""The field table of chat completions: every request field, in one of three classes. Pure; honour or reject.
+"""The field table of chat completions. Pure; honour or reject.
 
-    effective   changes the answer as documented
-    inert       has no effect on the answer by OpenAI's own definition; its type is still checked
-    rejected    400, but for the values that are its documented default
-
-Validation, the README's matrix and the tests are made from this table: a field is here or it is unknown. null always
-means absent, and a field at its default is never rejected.
+Validation, the README's matrix and the tests are made from this table: a field is here or it is unknown.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
 
 from handler.api.containers import Integers, Stops, TextMap, TokenBias
+from handler.api.field import LARGEST, Field, Origin
 from handler.api.formats import AnswerFormat, AnyJsonObject, Choices, Lark, Regex, ResponseFormat, Schema
 from handler.api.messages import Messages
 from handler.api.tools import FunctionCallReader, Functions, ToolChoiceReader, Tools
@@ -27,45 +21,10 @@ from handler.api.values import (
     Only,
     Reader,
     Text,
-    missing,
 )
 from handler.chat.conversation import Message
 from handler.chat.tools import Tool, ToolChoice
 from handler.engine.grammar import GrammarSpec
-
-Standing = Literal["effective", "inert", "rejected"]
-Origin = Literal["openai", "vllm"]
-
-T_co = TypeVar("T_co", covariant=True)
-
-LARGEST = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field(Generic[T_co]):
-    """One row: a request field, how it is read, and what it does."""
-
-    name: str
-    standing: Standing
-    reader: Reader[T_co]
-    default: T_co
-    doc: str
-    origin: Origin = "openai"
-    parent: str = ""
-    required: bool = False
-
-    @property
-    def path(self) -> str:
-        return f"{self.parent}.{self.name}" if self.parent else self.name
-
-    def of(self, body: JsonObject) -> T_co:
-        """The field's typed value in `body`, its default where absent or null. Raises InvalidRequest."""
-        value = body.get(self.name)
-        if value is not None:
-            return self.reader(value, self.path)
-        if self.required:
-            raise missing(self.path)
-        return self.default
 
 
 def _constraint(name: str, reader: Reader[GrammarSpec | None], doc: str) -> Field[GrammarSpec | None]:

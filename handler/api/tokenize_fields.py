@@ -2,7 +2,7 @@
 
 from handler.api import fields
 from handler.api.containers import Integers
-from handler.api.fields import LARGEST, Field, Origin
+from handler.api.field import LARGEST, Field, Origin
 from handler.api.values import Boolean, Integer, Only, Text
 
 _VLLM: Origin = "vllm"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from handler.api import fields, tokenize_fields
 from handler.api.chat_request import template_options
-from handler.api.fields import Field
+from handler.api.field import Field
 from handler.api.unknown_keys import UnknownFields, find_unknown, settle_unknown
 from handler.api.values import JsonObject
 from handler.chat.conversation import Conversation, TemplateOptions

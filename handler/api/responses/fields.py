@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from handler.api import fields as chat
 from handler.api.containers import TextMap
-from handler.api.fields import LARGEST, Field, Origin
+from handler.api.field import LARGEST, Field, Origin
 from handler.api.formats import AnswerFormat
 from handler.api.responses.include import Include
 from handler.api.responses.items import Input
