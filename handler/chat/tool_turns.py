@@ -28,6 +28,8 @@ def fold_tools(messages: Sequence[Message], tools: Sequence[Tool], abilities: To
     """The same conversation in turns that the template shows; with the functions, where it does not show those."""
     turns = _named_results(messages)
     if abilities.calls:
+        if not abilities.text_beside_calls:
+            turns = [part for turn in turns for part in _text_apart(turn)]
         if not abilities.several_calls:
             turns = _one_call_each(turns)
         if abilities.short_ids:
@@ -48,6 +50,13 @@ def _named_results(messages: Sequence[Message]) -> list[Message]:
         replace(turn, name=names.get(turn.tool_call_id or "")) if turn.role == "tool" and turn.name is None else turn
         for turn in messages
     ]
+
+
+def _text_apart(turn: Message) -> list[Message]:
+    """What a turn with calls says else, in a turn of its own before it."""
+    if not (turn.tool_calls and turn.content):
+        return [turn]
+    return [replace(turn, tool_calls=()), Message(role="assistant", name=turn.name, tool_calls=turn.tool_calls)]
 
 
 def _one_call_each(messages: Sequence[Message]) -> list[Message]:

@@ -183,6 +183,13 @@ def test_what_is_no_schema_is_refused_in_any_case() -> None:
     assert error.value.param == "tools[0].function.parameters"
 
 
+def test_a_stop_string_does_not_cut_a_forced_call() -> None:
+    service = service_of("qwen", RandomDecoder(MODELS["qwen"][1], 0))
+    tools = ChatTools(tools=(STOP,), choice=NamedTool(name="get"))
+    events = list(service.prepare(ASKED, GenerationParams(stop=("\n", "}")), tools=tools).events())
+    assert calls_of(events) == [("get", "{}")]
+
+
 def test_a_call_cut_by_the_limit_ends_with_length() -> None:
     events = answer("qwen", ChatTools(tools=(WEATHER,), choice="required"), 0, limit=50)
     assert reason_of(events) == "length"
