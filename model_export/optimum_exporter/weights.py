@@ -2,9 +2,11 @@
 
 A matrix is what a MatMul or a Gemm multiplies an activation by, as it is or through a Transpose; the embedding is what
 a Gather looks token ids up in. Matrices as wide as the vocabulary belong to it. What does not divide into blocks, and
-position tables, stay in fp32.
+position tables, stay in fp32. A decoder's matrices are all stored in blocks; an encoder's as the recipe has them, where
+attention's input projections are what three products of one activation multiply by.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,17 +17,24 @@ from onnx import helper, numpy_helper
 
 from handler import manifest
 from model_export.direct import quantize
+from model_export.optimum_exporter.rows import RowWriter
 from model_export.progress import Progress
-from model_export.recipes import Blocks, Recipe
+from model_export.recipes import Blocks, Format, Recipe
 
 _CONTRIB = "com.microsoft"
+_ROWS_OPSET = 18
+_QKV = 3  # products
 
 
 def store(model: onnx.ModelProto, recipe: Recipe, progress: Progress) -> None:
-    """Replaces, in place, the multiplications and look-ups whose weights the recipe stores in blocks."""
+    """Replaces, in place, the multiplications and look-ups whose weights the recipe quantizes."""
     if recipe.blocks is None and recipe.vocabulary is None:
         return
-    writer = _BlockWriter(model.graph, recipe)
+    encoder = all(value.name != manifest.LOGITS for value in model.graph.output)
+    # ReduceMax has taken its axes as an input from this version on.
+    opset = next(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
+    rows = RowWriter(model.graph) if encoder and opset >= _ROWS_OPSET and recipe.linears == "rows" else None
+    writer = _Writer(model.graph, recipe, rows)
     with progress.phase(f"store weights as {recipe.name}", total=len(model.graph.node), unit="node") as step:
         rewritten: list[onnx.NodeProto] = []
         for node in model.graph.node:
@@ -38,9 +47,12 @@ def store(model: onnx.ModelProto, recipe: Recipe, progress: Progress) -> None:
         model.opset_import.append(helper.make_opsetid(_CONTRIB, 1))
 
 
-class _BlockWriter:
-    def __init__(self, graph: onnx.GraphProto, recipe: Recipe) -> None:
+class _Writer:
+    """`rows` None: all matrices in blocks."""
+
+    def __init__(self, graph: onnx.GraphProto, recipe: Recipe, rows: RowWriter | None) -> None:
         self._graph = graph
+        self._rows = rows
         self._recipe = recipe
         self._tables = {tensor.name: tensor for tensor in graph.initializer if len(tensor.dims) == 2}
         self._transposes = {
@@ -48,6 +60,7 @@ class _BlockWriter:
             for node in graph.node
             if node.op_type == "Transpose" and node.input[0] in self._tables
         }
+        self._readers = Counter(node.input[0] for node in graph.node if node.op_type == "MatMul")
         self._vocab_size = _vocab_size(graph)
         self._stored: dict[tuple[str, bool, Blocks], list[str]] = {}
 
@@ -71,10 +84,13 @@ class _BlockWriter:
             return [node]
         outputs, inputs = self._tables[name].dims if transposed else reversed(self._tables[name].dims)
         layout = self._recipe.vocabulary if outputs == self._vocab_size else self._recipe.blocks
-        if layout is None or inputs % layout.block_size:
-            return [node]
         (result,) = node.output
         product = f"{result}.product" if bias else result
+        added = [helper.make_node("Add", [product, *bias], [result])] if bias else []
+        if self._rows is not None and outputs != self._vocab_size and self._format(x) == "rows":
+            return [*self._rows.product(x, name, self._weight(name, transposed=transposed), product), *added]
+        if layout is None or inputs % layout.block_size:
+            return [node]
         multiplied = helper.make_node(
             "MatMulNBits",
             [x, *self._blocks(name, layout, transposed=transposed)],
@@ -87,7 +103,10 @@ class _BlockWriter:
             block_size=layout.block_size,
             accuracy_level=layout.accuracy_level,
         )
-        return [multiplied, *([helper.make_node("Add", [product, *bias], [result])] if bias else [])]
+        return [multiplied, *added]
+
+    def _format(self, x: str) -> Format:
+        return self._recipe.qkv if self._readers[x] >= _QKV else self._recipe.linears
 
     def _lookup(self, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
         name, ids = node.input
@@ -121,14 +140,18 @@ class _BlockWriter:
         """Names of values, scales and, where there are any, zero points."""
         key = (name, transposed, layout)
         if key not in self._stored:
-            table: NDArray[np.float32] = numpy_helper.to_array(self._tables[name]).astype(np.float32)
-            stored = quantize.blocks(table if transposed else table.T, layout)
+            stored = quantize.blocks(self._weight(name, transposed=transposed), layout)
             prefix = f"{name}.{'rows' if transposed else 'columns'}"
             names = [self._add(f"{prefix}.values", stored.values), self._add(f"{prefix}.scales", stored.scales)]
             if stored.zero_points is not None:
                 names.append(self._add(f"{prefix}.zero_points", stored.zero_points))
             self._stored[key] = names
         return self._stored[key]
+
+    def _weight(self, name: str, *, transposed: bool) -> NDArray[np.float32]:
+        """float32 [out, in]."""
+        table: NDArray[np.float32] = numpy_helper.to_array(self._tables[name]).astype(np.float32)
+        return table if transposed else table.T
 
     def _add(self, name: str, value: NDArray[Any]) -> str:
         self._graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))

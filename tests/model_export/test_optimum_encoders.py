@@ -1,9 +1,11 @@
 """The optimum exporter on random encoders: the hidden states are torch's, padding or not."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import transformers
@@ -84,6 +86,20 @@ def test_hidden_states_are_torchs(model_type: str, facts: dict[str, Any], tmp_pa
         with torch.no_grad():
             expected = model(input_ids=torch.tensor([text])).last_hidden_state[0].numpy()
         assert np.abs(row[: len(text)] - expected).max() < 1e-5
+
+
+def test_int8_is_blocks_for_attentions_inputs_and_rows_for_the_rest(tmp_path: Path) -> None:
+    model, checkpoint = random_encoder("bert")
+    manifest = exported(checkpoint, "int8", tmp_path)
+    nodes = Counter(node.op_type for node in onnx.load(tmp_path / "model.onnx", load_external_data=False).graph.node)
+    quantized = {name: nodes[name] for name in ("MatMulNBits", "MatMulIntegerToFloat", "QuantizeLinear")}
+    assert quantized == {"MatMulNBits": 2 * 3, "MatMulIntegerToFloat": 2 * 3, "QuantizeLinear": 2 * 3}
+    assert nodes["GatherBlockQuantized"] == 1
+    token_ids = np.array([[5, 6, 7, 8, 9, 10, 11]])
+    hidden = load_encoder(tmp_path, manifest, threads=1).encode(token_ids, np.ones_like(token_ids))
+    with torch.no_grad():
+        expected = model(input_ids=torch.tensor(token_ids)).last_hidden_state.numpy()
+    assert (hidden * expected).sum() / np.linalg.norm(hidden) / np.linalg.norm(expected) > 0.999
 
 
 def test_an_encoder_is_no_chat_model_and_a_decoder_no_embedding_model(tmp_path: Path) -> None:
