@@ -330,11 +330,19 @@ def test_unknown_keys_may_be_dropped_and_are_then_listed() -> None:
         ],
         "stream": True,
         "stream_options": {"z": 1},
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"x": 1}, "cache": True}}],
         "foo": {"bar": 1},
     }
     asked = read_chat_request(body, unknown_fields="drop")
-    dropped = ("foo", "stream_options.z", "messages[0].y%20%C3%A9", "messages[0].content[0].x")
-    assert asked == dataclasses.replace(PLAIN, stream=True, dropped=dropped)
+    dropped = (
+        "foo",
+        "stream_options.z",
+        "tools[0].function.cache",
+        "messages[0].y%20%C3%A9",
+        "messages[0].content[0].x",
+    )
+    tools = ChatTools(tools=(Tool(name="f", parameters={"x": 1}),))
+    assert asked == dataclasses.replace(PLAIN, stream=True, tools=tools, dropped=dropped)
 
 
 def test_a_real_openai_field_is_never_dropped() -> None:
