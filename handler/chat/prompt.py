@@ -70,7 +70,7 @@ class PromptBuilder:
         _check(conversation, options)
         abilities = self.tool_abilities
         turns = [
-            template_message(turn, text_arguments=abilities.text_arguments)
+            template_message(turn, text_arguments=abilities.text_arguments, null_content=abilities.null_content)
             for turn in fold(fold_tools(conversation.messages, tools, abilities), self._abilities)
         ]
         told = [template_tool(tool) for tool in tools] if abilities.tools else []
@@ -84,7 +84,7 @@ class PromptBuilder:
 
         turns = [{**turn, **{key: map_text(turn[key], disarm) for key in turn.keys() - {"role"}}} for turn in turns]
         if options.continue_final_message:
-            turns[-1]["content"] = f"{turns[-1]['content']}{end_mark} "
+            turns[-1]["content"] = f"{turns[-1]['content'] or ''}{end_mark} "
         try:
             prompt = self._template.render(
                 turns,
@@ -109,12 +109,13 @@ class PromptBuilder:
         return {**effort, **options.template_kwargs}
 
 
-def template_message(turn: Message, *, text_arguments: bool = False) -> dict[str, object]:
+def template_message(turn: Message, *, text_arguments: bool = False, null_content: bool = False) -> dict[str, object]:
     """A turn as chat templates know it: `content` is always text, a call's arguments an object if they parse.
 
-    `text_arguments`: the template wants them as text instead.
+    `text_arguments`: the template wants them as text instead. `null_content`: it wants None where a turn only calls.
     """
-    message: dict[str, object] = {"role": turn.role, "content": turn.content or turn.refusal or ""}
+    nothing = None if null_content and turn.tool_calls else ""
+    message: dict[str, object] = {"role": turn.role, "content": turn.content or turn.refusal or nothing}
     optional = {"name": turn.name, "tool_call_id": turn.tool_call_id, "reasoning_content": turn.reasoning_content}
     message |= {key: value for key, value in optional.items() if value is not None}
     if turn.tool_calls:

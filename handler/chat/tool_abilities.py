@@ -35,8 +35,8 @@ _TOOL: Final = {
 @dataclass(frozen=True, kw_only=True)
 class ToolAbilities:
     """What the template shows: `tools`, `calls`, `results`; `several_calls` in one turn; `text_beside_calls`, what else
-    a turn with calls says. `form` is the model's dialect. `text_arguments`: the template wants arguments as JSON text.
-    `short_ids`: it wants ids of nine characters.
+    a turn with calls says. `form` is the model's dialect. `text_arguments`: the template wants arguments as JSON text;
+    `short_ids`: ids of nine characters; `null_content`: no content where a turn only calls, else it is an empty text.
     """
 
     form: CallFormat
@@ -47,6 +47,7 @@ class ToolAbilities:
     text_beside_calls: bool = False
     text_arguments: bool = False
     short_ids: bool = False
+    null_content: bool = False
 
 
 def probe_tools(
@@ -55,16 +56,16 @@ def probe_tools(
     """Finds a template's abilities. Raises ArtifactError if it is not Jinja."""
     end_tokens = [token for token, token_id in control_tokens.items() if token_id in end_token_ids]
     shows_tools = _shows_tools(template)
-    for text_arguments, short_ids in itertools.product((False, True), (False, True)):
-        one = _render_calls(template, revealed.CALLS[:1], text_arguments=text_arguments, short_ids=short_ids)
-        if one is None or not _shows(one, revealed.CALLS[0]):
+    for text_arguments, short_ids, null in itertools.product((False, True), (False, True), (True, False)):
+        ways = {"text_arguments": text_arguments, "short_ids": short_ids}
+        nothing = None if null else ""
+        one = _render_calls(template, revealed.CALLS[:1], nothing, **ways)
+        if one is None or (null and "None" in one) or not _shows(one, revealed.CALLS[0]):
             continue
-        two = _render_calls(template, revealed.CALLS, text_arguments=text_arguments, short_ids=short_ids)
+        two = _render_calls(template, revealed.CALLS, nothing, **ways)
         if two is not None and not all(_shows(two, call) for call in revealed.CALLS):
             two = None
-        beside = _render_calls(
-            template, revealed.CALLS[:1], text_arguments=text_arguments, short_ids=short_ids, text=_BESIDE
-        )
+        beside = _render_calls(template, revealed.CALLS[:1], _BESIDE, **ways)
         said = _render(template, [_question(), {"role": "assistant", "content": _SAID}, _question(2)])
         shown = None
         if said is not None and _SAID in said:
@@ -79,6 +80,7 @@ def probe_tools(
             text_beside_calls=beside is not None and _BESIDE in beside,
             text_arguments=text_arguments,
             short_ids=short_ids,
+            null_content=null,
         )
     form = detect(Facts(source=template.source, revealed=None, control_tokens=control_tokens))
     results = _render(
@@ -102,7 +104,7 @@ def _names_tools(template: ChatTemplate) -> bool:
 
 
 def _render_calls(
-    template: ChatTemplate, calls: Sequence[ToolCall], *, text_arguments: bool, short_ids: bool, text: str = ""
+    template: ChatTemplate, calls: Sequence[ToolCall], text: str | None, *, text_arguments: bool, short_ids: bool
 ) -> str | None:
     ids = {call.id: call.id if short_ids else _LONG_ID[: -len(call.id)] + call.id for call in calls}
     written = [

@@ -18,7 +18,9 @@ REVEALED = CallFormat(
     next="\n```<｜call▁end｜>\n<｜call｜>function<｜sep｜>",
     end="\n```<｜call▁end｜><｜calls▁end｜>",
 )
-ALL = ToolAbilities(form=HERMES, tools=True, calls=True, results=True, several_calls=True, text_beside_calls=True)
+ALL = ToolAbilities(
+    form=HERMES, tools=True, calls=True, results=True, several_calls=True, text_beside_calls=True, null_content=True
+)
 
 
 @pytest.mark.parametrize(
@@ -26,14 +28,30 @@ ALL = ToolAbilities(form=HERMES, tools=True, calls=True, results=True, several_c
     [
         ("qwen", ALL),
         ("qwen-thinking", ALL),
-        ("llama3", ToolAbilities(form=LLAMA3, tools=True, calls=True, results=True)),
+        ("llama3", ToolAbilities(form=LLAMA3, tools=True, calls=True, results=True, null_content=True)),
         (
             "mistral",
-            ToolAbilities(form=MISTRAL, tools=True, calls=True, results=True, several_calls=True, short_ids=True),
+            ToolAbilities(
+                form=MISTRAL,
+                tools=True,
+                calls=True,
+                results=True,
+                several_calls=True,
+                short_ids=True,
+                null_content=True,
+            ),
         ),
         (
             "revealing",
-            ToolAbilities(form=REVEALED, tools=True, calls=True, results=True, several_calls=True, text_arguments=True),
+            ToolAbilities(
+                form=REVEALED,
+                tools=True,
+                calls=True,
+                results=True,
+                several_calls=True,
+                text_arguments=True,
+                null_content=True,
+            ),
         ),
         ("smollm2", ToolAbilities(form=generic.GENERIC)),
     ],
@@ -75,3 +93,16 @@ def test_the_newer_mistral_writes_the_name_outside_the_json() -> None:
     )
     form = CallFormat(begin=("[TOOL_CALLS]",), to_arguments="[ARGS]", next="[TOOL_CALLS]", end="")
     assert probe_tools(ChatTemplate(source), {"</s>": 0}, (0,)).form == form
+
+
+@pytest.mark.parametrize(
+    ("content", "null_content"),
+    [("m.content", False), ("(m.content or '')", True), ("('' if m.content is none else m.content)", True)],
+)
+def test_a_template_gets_no_content_beside_calls_unless_it_stumbles_over_that(content: str, null_content: bool) -> None:
+    source = (
+        "{% for m in messages %}{{ " + content + " }}{% for c in m.tool_calls or [] %}"
+        "<call>{{ c.function.name }} {{ c.function.arguments | tojson }}{% endfor %}</s>{% endfor %}"
+    )
+    abilities = probe_tools(ChatTemplate(source), {"</s>": 0}, (0,))
+    assert (abilities.calls, abilities.null_content) == (True, null_content)
