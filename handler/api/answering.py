@@ -1,6 +1,7 @@
 """What every endpoint that runs the model has in common: a place among the answers in flight, the engine's thread, the
 deadline, and a client that may leave. What is asked and how the answer looks is the endpoint's own."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
@@ -107,7 +108,8 @@ class Answering:
     ) -> tuple[Stream[E], Callable[[], bool]]:
         is_over = partial(_is_over, _deadline(request.scope))
         closing.enter_context(self._admission.slot())
-        prepared = await self._engine.call(prepare)
+        # Not on the engine's thread: a long prompt or a large grammar would stall the answers in flight.
+        prepared = await asyncio.to_thread(prepare)
         record.prompt_tokens = prepared.prompt_tokens
         if is_over():
             raise _too_late()
