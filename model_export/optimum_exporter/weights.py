@@ -2,8 +2,8 @@
 
 A matrix is what a MatMul or a Gemm multiplies an activation by, as it is or through a Transpose; the embedding is what
 a Gather looks token ids up in. Matrices as wide as the vocabulary belong to it. What does not divide into blocks, and
-position tables, stay in fp32. A decoder's matrices are all stored in blocks; an encoder's as the recipe has them, where
-attention's input projections are what three products of one activation multiply by.
+position tables, stay in fp32. A decoder's matrices are all stored in blocks, some of an encoder's in rows where the
+recipe has them; attention's input projections are what three products of one activation multiply by.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from handler import manifest
 from model_export.direct import quantize
 from model_export.optimum_exporter.rows import RowWriter
 from model_export.progress import Progress
-from model_export.recipes import Blocks, Format, Recipe
+from model_export.recipes import Blocks, Recipe
 
 _CONTRIB = "com.microsoft"
 _ROWS_OPSET = 18
@@ -87,7 +87,7 @@ class _Writer:
         (result,) = node.output
         product = f"{result}.product" if bias else result
         added = [helper.make_node("Add", [product, *bias], [result])] if bias else []
-        if self._rows is not None and outputs != self._vocab_size and self._format(x) == "rows":
+        if self._rows is not None and self._suits_rows(x, inputs, outputs):
             return [*self._rows.product(x, name, self._weight(name, transposed=transposed), product), *added]
         if layout is None or inputs % layout.block_size:
             return [node]
@@ -105,8 +105,9 @@ class _Writer:
         )
         return [multiplied, *added]
 
-    def _format(self, x: str) -> Format:
-        return self._recipe.qkv if self._readers[x] >= _QKV else self._recipe.linears
+    def _suits_rows(self, x: str, inputs: int, outputs: int) -> bool:
+        """Not attention's input projections, and not what narrows: behind GELU, few steps would do all the work."""
+        return outputs != self._vocab_size and self._readers[x] < _QKV and inputs <= outputs
 
     def _lookup(self, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
         name, ids = node.input

@@ -25,11 +25,11 @@ SIZES = {
     "hidden_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "intermediate_size": 64,
+    "intermediate_size": 128,
     "max_position_embeddings": 66,
     "pad_token_id": 1,
 }
-DISTILBERT = {"dim": 64, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+DISTILBERT = {"dim": 64, "n_layers": 2, "n_heads": 4, "hidden_dim": 128}
 
 
 def random_encoder(model_type: str, **facts: Any) -> tuple[Any, Checkpoint]:
@@ -88,12 +88,12 @@ def test_hidden_states_are_torchs(model_type: str, facts: dict[str, Any], tmp_pa
         assert np.abs(row[: len(text)] - expected).max() < 1e-5
 
 
-def test_int8_is_blocks_for_attentions_inputs_and_rows_for_the_rest(tmp_path: Path) -> None:
+def test_int8_is_blocks_for_what_enters_attention_and_what_narrows_and_rows_for_the_rest(tmp_path: Path) -> None:
     model, checkpoint = random_encoder("bert")
     manifest = exported(checkpoint, "int8", tmp_path)
     nodes = Counter(node.op_type for node in onnx.load(tmp_path / "model.onnx", load_external_data=False).graph.node)
     quantized = {name: nodes[name] for name in ("MatMulNBits", "MatMulIntegerToFloat", "QuantizeLinear")}
-    assert quantized == {"MatMulNBits": 2 * 3, "MatMulIntegerToFloat": 2 * 3, "QuantizeLinear": 2 * 3}
+    assert quantized == {"MatMulNBits": 2 * 4, "MatMulIntegerToFloat": 2 * 2, "QuantizeLinear": 2 * 2}
     assert nodes["GatherBlockQuantized"] == 1
     token_ids = np.array([[5, 6, 7, 8, 9, 10, 11]])
     hidden = load_encoder(tmp_path, manifest, threads=1).encode(token_ids, np.ones_like(token_ids))
