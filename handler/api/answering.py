@@ -98,15 +98,15 @@ class Answering:
             return Response(text.encode(), media_type="application/json", headers=dict(headers))
 
     async def computed(self, compute: Callable[[], JsonObject], *, headers: Mapping[str, str]) -> Response:
-        """One JSON object that takes no model to make, and is made where everything is: on the engine thread."""
+        """One JSON object that takes no model to make."""
         with self._admission.slot():
-            answer = await self._engine.call(compute)
+            answer = await asyncio.to_thread(compute)
         return Response(dumps(answer).encode(), media_type="application/json", headers=dict(headers))
 
     async def _start(
         self, request: Request, prepare: Callable[[], Prepared[E]], record: RequestRecord, closing: ExitStack
     ) -> tuple[Stream[E], Callable[[], bool]]:
-        is_over = partial(_is_over, _deadline(request.scope))
+        is_over = Countdown(_deadline(request.scope))
         closing.enter_context(self._admission.slot())
         # Not on the engine's thread: a long prompt or a large grammar would stall the answers in flight.
         prepared = await asyncio.to_thread(prepare)
@@ -153,8 +153,29 @@ def _deadline(scope: Scope) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
+class Countdown:
+    """Asked before each step: whether the time is up, or would be before a step as long as the last one is done.
+
+    `deadline` is in monotonic seconds, None for no limit. Once the time is up, it stays up.
+    """
+
+    # A pause of a slow client looks like a step, and must not end an answer that has time.
+    LONGEST_STEP = 5.0  # seconds
+
+    def __init__(self, deadline: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._deadline = deadline
+        self._clock = clock
+        self._asked = clock()
+        self._over = False
+
+    def __call__(self) -> bool:
+        if self._deadline is None:
+            return False
+        now = self._clock()
+        step = min(now - self._asked, self.LONGEST_STEP)
+        self._asked = now
+        self._over = self._over or now + step >= self._deadline
+        return self._over
 
 
 def _too_late() -> DeadlineExceeded:

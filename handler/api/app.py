@@ -3,7 +3,9 @@
 From the outside in: Observed, Cors, FaultBarrier, Authentication, then the routes.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
@@ -57,7 +59,15 @@ def create_app(
     """An ASGI app that serves `services`, which maps each model id and each alias to the service that answers it, and
     `embeddings`, the same of embedding models."""
     config = config or ApiConfig()
+    engine = EngineThread()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(engine.close)
+
     app = FastAPI(
+        lifespan=lifespan,
         # A schema made from our routes would hold none of the field table: the contract is OpenAI's own.
         openapi_url=None,
         redirect_slashes=False,
@@ -69,7 +79,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     models = Models(services, embeddings)
-    answering = Answering(EngineThread(), Admission(config.max_concurrency))
+    answering = Answering(engine, Admission(config.max_concurrency))
     limits = Limits(
         max_body_bytes=config.max_body_bytes,
         max_output_tokens=config.max_output_tokens,

@@ -22,15 +22,23 @@ class Integers:
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """A string or an array of strings; empty strings mean none."""
+    """A string or an array of strings; empty strings mean none. Each one costs time at every token."""
 
-    summary: str = "string or array of strings"
+    max_items: int = 256
+
+    @property
+    def summary(self) -> str:
+        return f"string or array of at most {self.max_items} strings"
 
     def __call__(self, value: Json, path: str) -> tuple[str, ...]:
         if isinstance(value, str):
             return (value,) if value else ()
         if not isinstance(value, list):
             raise wrong_type(path, "a string or an array of strings", value)
+        if len(value) > self.max_items:
+            raise InvalidRequest(
+                f"Invalid '{path}': at most {self.max_items} strings are allowed, but got {len(value)}.", param=path
+            )
         return tuple(text for i, item in enumerate(value) if (text := as_text(item, f"{path}[{i}]")))
 
 
@@ -47,7 +55,8 @@ class TokenBias:
     def __call__(self, value: Json, path: str) -> dict[int, float]:
         bias: dict[int, float] = {}
         for key, item in as_object(value, path).items():
-            if not (key.isascii() and key.isdigit() and len(key) <= 9):
+            # Two spellings of one id ("7", "007") would be two values of one field.
+            if not (key.isascii() and key.isdigit() and len(key) <= 9 and str(int(key)) == key):
                 raise InvalidRequest(f"Invalid '{path}': every key must be a token id.", param=path)
             bias[int(key)] = self.each(item, f"{path}.{key}")
         return bias

@@ -131,7 +131,7 @@ REPETITION_PENALTY: Field[float] = Field(
     name="repetition_penalty",
     origin="vllm",
     standing="effective",
-    reader=Number(0, 10, above_minimum=True),
+    reader=Number(0.01, 10),
     default=1.0,
     doc="Divides positive and multiplies negative logits of tokens in prompt and answer; 1 is off.",
 )

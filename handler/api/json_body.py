@@ -33,7 +33,7 @@ def check_headers(headers: Mapping[str, str], max_bytes: int) -> None:
         raise UnsupportedMediaType(
             f"Unsupported content type {media_type}: send the request as JSON (Content-Type: application/json)."
         )
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType("Unsupported content encoding: send the request body uncompressed.")
     length = headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > max_bytes):

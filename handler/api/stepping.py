@@ -36,12 +36,18 @@ class EngineThread:
         self._ready: deque[_Turn] = deque()
         self._parked: set[_Turn] = set()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
-    async def call(self, function: Callable[[], T]) -> T:
-        """`function()`, computed on the engine thread between two steps."""
-        call = _Call(function)
-        self._submit(call)
-        return await call.result
+    def close(self) -> None:
+        """Waits for the step under way and ends the thread; what still waits for a turn gets none.
+
+        Without it the interpreter would end while ONNX Runtime computes, and the process abort.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
 
     def stream(self, start: Callable[[], Iterator[T]]) -> "Stream[T]":
         """The items of `start()`; called, stepped and closed on the engine thread. Use within a running event loop."""
@@ -68,8 +74,10 @@ class EngineThread:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._ready:
+                while not (self._ready or self._closed):
                     self._changed.wait()
+                if self._closed:
+                    return
                 turn = self._ready.popleft()
             again = turn.step()
             with self._changed:
@@ -78,33 +86,6 @@ class EngineThread:
                 elif again:
                     self._ready.append(turn)
             del turn  # an ended answer must not live on until the next one
-
-
-class _Call(Generic[T]):
-    def __init__(self, function: Callable[[], T]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._function = function
-        self.result: asyncio.Future[T] = self._loop.create_future()
-
-    def step(self) -> bool:
-        try:
-            value = self._function()
-        except Exception as error:  # whatever it is, it belongs to the caller
-            _post(self._loop, self._fail, error)
-        else:
-            _post(self._loop, self._succeed, value)
-        return False
-
-    def must_wait(self) -> bool:
-        return False
-
-    def _succeed(self, value: T) -> None:
-        if not self.result.done():
-            self.result.set_result(value)
-
-    def _fail(self, error: Exception) -> None:
-        if not self.result.done():
-            self.result.set_exception(error)
 
 
 class _End:

@@ -91,11 +91,12 @@ def _typed(value: Json, kind: str, known: AbstractSet[str], path: str) -> Iterat
 
 
 def foreign_keys(value: Json, known: AbstractSet[str] | None, path: str) -> Iterator[UnknownKey]:
-    """The keys of the object at `path` that are not `known`; none of them where `known` is None."""
+    """The keys of the object at `path` that are not `known`, and not null, which means absent; none of them where
+    `known` is None."""
     if known is None or not isinstance(value, dict):
         return
-    for key in value:
-        if key not in known:
+    for key, item in value.items():
+        if key not in known and item is not None:
             shown = key if len(key) <= _SHOWN else key[:_SHOWN] + "…"
             yield UnknownKey(value, key, f"{path}.{shown}" if path else shown)
 

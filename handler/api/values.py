@@ -163,22 +163,14 @@ class Integer:
 class Number:
     minimum: float
     maximum: float
-    above_minimum: bool = False  # the minimum itself is not allowed
 
     @property
     def summary(self) -> str:
-        bounds = _bounds(self.minimum, self.maximum)
-        return f"number {bounds}, above {_show(self.minimum)}" if self.above_minimum else f"number {bounds}"
+        return f"number {_bounds(self.minimum, self.maximum)}"
 
     def __call__(self, value: Json, path: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong_type(path, "a decimal", value)
-        if self.above_minimum and value == self.minimum:
-            raise InvalidRequest(
-                f"Invalid '{path}': expected a value > {_show(self.minimum)}, but got {_show(value)} instead.",
-                param=path,
-                code="decimal_below_min_value",
-            )
         _check_bounds("decimal", value, self.minimum, self.maximum, path)
         return float(value)
 

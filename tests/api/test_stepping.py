@@ -9,6 +9,11 @@ import pytest
 from handler.api.stepping import LOOKAHEAD, EngineThread
 
 
+async def alive(engine: EngineThread) -> bool:
+    """Whether the engine still takes turns."""
+    return [item async for item in engine.stream(lambda: iter([1]))] == [1]
+
+
 async def test_items_arrive_in_order_and_come_from_one_other_thread() -> None:
     threads = set()
 
@@ -19,7 +24,6 @@ async def test_items_arrive_in_order_and_come_from_one_other_thread() -> None:
 
     engine = EngineThread()
     assert [item async for item in engine.stream(items)] == [0, 1, 2, 3, 4]
-    threads.add(await engine.call(threading.get_ident))
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
@@ -84,27 +88,49 @@ async def test_a_cancelled_answer_ends_and_is_closed_within_its_next_step() -> N
 async def test_an_answer_that_is_cancelled_before_its_first_step_never_starts() -> None:
     hold, calls = threading.Event(), []
     engine = EngineThread()
-    blocker = asyncio.ensure_future(engine.call(hold.wait))
-    await asyncio.sleep(0)
+
+    def blocking() -> Iterator[bool]:
+        yield hold.wait()
 
     def items() -> Iterator[int]:
         calls.append(1)
         return iter(())
 
+    blocker = engine.stream(blocking)
     engine.stream(items).cancel()
     hold.set()
-    await blocker
-    await engine.call(lambda: None)
+    assert [item async for item in blocker] == [True]
+    assert await alive(engine)
     assert calls == []
+
+
+async def test_closing_waits_for_the_step_under_way_and_ends_the_thread() -> None:
+    begun, hold, ended = threading.Event(), threading.Event(), []
+
+    def items() -> Iterator[int]:
+        begun.set()
+        hold.wait()
+        ended.append(1)
+        yield 1
+
+    engine = EngineThread()
+    engine.stream(items)
+    await asyncio.to_thread(begun.wait)
+    closing = asyncio.ensure_future(asyncio.to_thread(engine.close))
+    hold.set()
+    await closing
+    assert ended == [1]
+    assert engine.stream(items) is not None  # asked too late: gets no turn, and harms nobody
+
+
+def test_closing_an_engine_that_never_ran_does_nothing() -> None:
+    EngineThread().close()
 
 
 async def test_failures_reach_the_one_who_asked_and_the_thread_lives_on() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise ValueError("in a step")
-
-    def fail() -> None:
-        raise ValueError("in a call")
 
     engine = EngineThread()
     stream = engine.stream(items)
@@ -113,9 +139,7 @@ async def test_failures_reach_the_one_who_asked_and_the_thread_lives_on() -> Non
         await anext(stream)
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
-    with pytest.raises(ValueError, match="in a call"):
-        await engine.call(fail)
-    assert await engine.call(lambda: "alive") == "alive"
+    assert await alive(engine)
 
 
 def test_event_loops_share_one_engine() -> None:
@@ -147,4 +171,4 @@ def test_a_loop_that_has_gone_harms_no_other() -> None:
 
     asyncio.run(leave())
     # Parked for a consumer that has gone, or noticed at the next step: either way others go on.
-    assert asyncio.run(engine.call(lambda: "alive")) == "alive"
+    assert asyncio.run(alive(engine))
