@@ -26,6 +26,18 @@ EMBEDDING_ARTIFACT := $(call artifact,$(EMBEDDING_MODEL))
 endif
 SERVED := $(patsubst %,%/manifest.json,$(ARTIFACT) $(EMBEDDING_ARTIFACT))
 
+# What would be ignored is refused.
+ifneq ($(filter command line environment,$(origin RECIPE)),)
+ifeq ($(ARTIFACT),$(MODEL))
+$(error $(MODEL) is exported already: its recipe is in its manifest.json, leave RECIPE out)
+endif
+endif
+ifneq ($(filter lambda,$(MAKECMDGOALS)),)
+ifeq ($(origin HOST),command line)
+$(error the local Lambda listens on 127.0.0.1 only: leave HOST out)
+endif
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help serve lambda invoke export test check format docs lock tools clean
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How long the local server lets answers go on after Ctrl-C, in seconds.
+STOP_GRACE = 3
+
 
 def main() -> int:
     """Serves until told to stop. Returns the exit status: 1 if the settings or the model are not usable."""
@@ -198,5 +201,6 @@ def _serve_http(app: "FastAPI", settings: Settings) -> int:
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_graceful_shutdown=STOP_GRACE,
     )
     return 0

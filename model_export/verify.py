@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from handler.chat.template import ChatTemplate, TemplateRefusal
 from handler.engine.ports import Decoder, KVSession
+from handler.errors import ArtifactError
 from handler.manifest import Graph, ModelManifest, Quality
 from handler.ort.decoder import load_decoder
 from handler.tokenizer import HFTokenizer
@@ -49,7 +50,8 @@ def verify(
     recipe's bounds.
     """
     tokenizer = HFTokenizer.from_file(directory / manifest.tokenizer_file)
-    artefact = load_decoder(directory, manifest, threads=0)
+    question = _question(checkpoint)
+    artefact = _load(directory, manifest)
     token_ids = tokenizer.encode(TEXT.read_text() if text is None else text, special=False)
     windows = _windows(token_ids, min(_WINDOW, manifest.context_window))
     if recipe.name == _REFERENCE:
@@ -57,10 +59,10 @@ def verify(
     else:
         with tempfile.TemporaryDirectory(prefix="reference-") as scratch:
             graph = build(checkpoint, get_recipe(_REFERENCE), Path(scratch), progress)
-            reference = load_decoder(Path(scratch), manifest.model_copy(update={"graph": graph}), threads=0)
+            reference = _load(Path(scratch), manifest.model_copy(update={"graph": graph}))
             score = _compare(reference, artefact, windows, progress)
     with progress.phase("greedy chat", total=ANSWER_TOKENS, unit="token") as step:
-        prompt = tokenizer.encode(_prompt(checkpoint), special=True)[: manifest.context_window - ANSWER_TOKENS]
+        prompt = tokenizer.encode(question, special=True)[: manifest.context_window - ANSWER_TOKENS]
         answer = b"".join(map(tokenizer.token_bytes, _greedy(artefact, prompt, manifest.end_token_ids, step)))
     quality = score.quality(answer.decode(errors="replace"))
     _check(quality, recipe.name, recipe.bounds)
@@ -115,6 +117,13 @@ def _compare(
     return score
 
 
+def _load(directory: Path, manifest: ModelManifest) -> Decoder:
+    try:
+        return load_decoder(directory, manifest, threads=0)
+    except ArtifactError as error:
+        raise ExportError(f"onnxruntime cannot load the exported graph ({error}): try the other --exporter") from None
+
+
 def _forward(sequence: KVSession, ids: Sequence[int]) -> NDArray[np.float32]:
     try:
         return sequence.forward(ids, len(ids))
@@ -137,15 +146,17 @@ def _greedy(decoder: Decoder, prompt: Sequence[int], ends: Sequence[int], step: 
         ids = [token]
 
 
-def _prompt(checkpoint: Checkpoint) -> str:
+def _question(checkpoint: Checkpoint) -> str:
     """The question as the model's template puts it; as it is where there is no template."""
     if checkpoint.chat_template is None:
         return QUESTION
     template = ChatTemplate(checkpoint.chat_template, checkpoint.special_tokens)
     try:
         return template.render([{"role": "user", "content": QUESTION}], add_generation_prompt=True)
-    except TemplateRefusal as refusal:
-        raise ExportError(f"the chat template refuses a plain question ({refusal}): repair it in the source") from None
+    except (TemplateRefusal, ArtifactError) as error:
+        raise ExportError(
+            f"the chat template cannot render a plain question ({error}): repair it in the source"
+        ) from None
 
 
 def _windows(token_ids: Sequence[int], length: int) -> list[Sequence[int]]:

@@ -99,9 +99,7 @@ class ChatTemplate:
             variables = meta.find_undeclared_variables(environment.parse(self.source))
             return _Compiled(environment.from_string(self.source), frozenset(variables))
         except jinja2.TemplateSyntaxError as error:
-            raise ArtifactError(
-                f"The chat template is not valid Jinja (line {error.lineno}: {error.message}): export the model again"
-            ) from None
+            raise ArtifactError(f"The chat template is not valid Jinja, line {error.lineno}: {error.message}") from None
 
 
 def _environment(now: Callable[[], datetime]) -> "jinja2.Environment":

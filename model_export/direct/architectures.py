@@ -41,6 +41,7 @@ class DecoderConfig:
     architecture: Architecture
     layers: int
     hidden: int
+    intermediate: int
     heads: int
     kv_heads: int
     head_dim: int
@@ -70,6 +71,9 @@ def read(config: Mapping[str, Any]) -> DecoderConfig:
     _check(config, scaling)
     try:
         heads = int(config["num_attention_heads"])
+        kv_heads = int(config.get("num_key_value_heads") or heads)
+        if heads < 1 or heads % kv_heads:
+            raise ExportError(f"{heads} attention heads over {kv_heads} key-value heads: config.json is damaged")
         head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
         if head_dim % HEAD_DIM_STEP:
             raise _refused(f"heads of {head_dim} elements", f"multiples of {HEAD_DIM_STEP}")
@@ -77,8 +81,9 @@ def read(config: Mapping[str, Any]) -> DecoderConfig:
             architecture=ARCHITECTURES[name],
             layers=int(config["num_hidden_layers"]),
             hidden=int(config["hidden_size"]),
+            intermediate=int(config["intermediate_size"]),
             heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
+            kv_heads=kv_heads,
             head_dim=head_dim,
             vocab=int(config["vocab_size"]),
             window=int(config["max_position_embeddings"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 from handler import manifest
 from handler.manifest import Graph
 from model_export.checkpoint import Checkpoint
-from model_export.direct import architectures, linear, rope, vocabulary
+from model_export.direct import architectures, linear, rope, shapes, vocabulary
 from model_export.direct.architectures import DecoderConfig
 from model_export.direct.graph import GraphWriter
 from model_export.direct.layers import Layers, Stream
@@ -24,6 +24,7 @@ def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Pro
     Raises ExportError if the architecture, the config or the weights are not what the rows cover.
     """
     config = architectures.read(checkpoint.config)
+    shapes.check(config, checkpoint.tensors)
     with (
         progress.phase(f"build {recipe.name} graph", total=config.layers, unit="layer") as step,
         GraphWriter(directory / FILE_NAME) as graph,

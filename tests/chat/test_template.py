@@ -104,5 +104,5 @@ def test_a_variable_that_the_template_does_not_read_or_that_is_ours_is_rejected(
 
 
 def test_a_template_that_is_not_jinja_is_the_artefacts_fault() -> None:
-    with pytest.raises(ArtifactError, match=r"not valid Jinja \(line 2: "):
+    with pytest.raises(ArtifactError, match=r"not valid Jinja, line 2: "):
         ChatTemplate("{% if x %}\n{% endfor %}").render([])

@@ -1,6 +1,7 @@
 """The direct exporter against an independent oracle: transformers' own modules on the same weights, on torch."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from handler.ort.decoder import load_decoder
 from model_export import direct
 from model_export.direct import architectures
 from model_export.errors import ExportError
+from model_export.progress import Stopwatch
+from model_export.recipes import get_recipe
 from tests.ort import decoders
 
 LLAMA3 = {
@@ -103,7 +106,7 @@ def test_several_sequences_share_a_step(tmp_path: Path) -> None:
 def test_a_missing_weight_is_named(tmp_path: Path) -> None:
     config = decoders.CONFIG | {"num_hidden_layers": 3}
     source = dataclasses.replace(decoders.checkpoint(config), tensors=decoders.checkpoint(decoders.CONFIG).tensors)
-    with pytest.raises(ExportError, match=r"model\.layers\.2\.input_layernorm\.weight"):
+    with pytest.raises(ExportError, match=r"model\.layers\.2\."):
         decoders.export(source, "fp32", tmp_path)
 
 
@@ -166,3 +169,23 @@ def _log_softmax(logits: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[An
     shifted = logits - logits.max(axis=1, keepdims=True)
     found: np.ndarray[Any, np.dtype[np.float32]] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return found
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"vocab_size": 1000}, "model.embed_tokens.weight is"),
+        ({"intermediate_size": 32}, "model.layers.0.mlp.gate_proj.weight is"),
+        ({"num_hidden_layers": 99}, "the checkpoint lacks the tensor model.layers."),
+        ({"num_key_value_heads": 3}, "attention heads over 3 key-value heads"),
+        ({"num_attention_heads": 0, "num_key_value_heads": 1, "head_dim": 16}, "0 attention heads"),
+    ],
+    ids=["vocabulary", "inner size", "layers", "key-value heads", "no heads"],
+)
+def test_weights_of_another_model_than_the_config_are_refused_by_name(
+    tmp_path: Path, overrides: dict[str, Any], says: str
+) -> None:
+    source = decoders.checkpoint(decoders.CONFIG)
+    mixed = dataclasses.replace(source, config=decoders.CONFIG | overrides)
+    with pytest.raises(ExportError, match=re.escape(says)):
+        direct.build(mixed, get_recipe("fp32"), tmp_path, Stopwatch())

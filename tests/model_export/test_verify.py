@@ -87,7 +87,7 @@ def test_beyond_a_bound_is_refused_with_the_figure(tmp_path: Path, bounds: Bound
 
 
 def test_a_template_that_refuses_a_plain_question_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"the chat template refuses a plain question \(no system message\)"):
+    with pytest.raises(ExportError, match=r"the chat template cannot render a plain question \(no system message\)"):
         verified(tmp_path, "fp32", template="{{ raise_exception('no system message') }}")
 
 
