@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from handler.manifest import Source
-from model_export.checkpoint import Checkpoint
+from model_export.checkpoint import Checkpoint, SentencePooling
 from model_export.errors import ExportError
 from model_export.progress import Stopwatch
 from model_export.sources.hub import HubRepository
@@ -97,6 +97,14 @@ def test_a_repository_is_downloaded_and_its_commit_recorded(hub: Hub, tmp_path: 
     assert (checkpoint.name, checkpoint.license) == ("tiny", "mit")
     np.testing.assert_array_equal(checkpoint.tensors.load("model.norm.weight"), tiny.weights()["model.norm.weight"])
     assert sorted(hub.downloads) == sorted(hub.files)  # and none of the files in other formats
+
+
+def test_an_embedding_models_pooling_comes_too(hub: Hub, tmp_path: Path) -> None:
+    hub.files["1_Pooling/config.json"] = b'{"pooling_mode_cls_token": true}'
+    kinds = {"": "Transformer", "1_Pooling": "Pooling"}
+    hub.files["modules.json"] = json.dumps([{"path": path, "type": kind} for path, kind in kinds.items()]).encode()
+    expected = SentencePooling(pooling="cls", normalize=False, window=tiny.WINDOW)
+    assert load(hub.url, tmp_path / "cache", "test/tiny").embedding == expected
 
 
 def test_without_a_connection_the_cache_serves(hub: Hub, tmp_path: Path) -> None:
