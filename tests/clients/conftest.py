@@ -1,6 +1,7 @@
 """The live server with the default model, behind a proxy that holds every answer against the contract."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,18 @@ KEY = "sk-clients"
 
 
 @pytest.fixture(scope="session")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the live server prints: a line of JSON for each request."""
+    return tmp_path_factory.mktemp("clients") / "log"
+
+
+@pytest.fixture(scope="session")
+def origin(log: Path) -> Iterator[str]:
     """The address of `python -m handler`, without a path."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"LLM_MODEL": str(exported("default", "int8")), "LLM_PORT": str(port), "LLM_API_KEYS": KEY}
-    with running(["-m", "handler"], url=f"{url}/health", log=tmp_path_factory.mktemp("clients") / "log", **settings):
+    with running(["-m", "handler"], url=f"{url}/health", log=log, **settings):
         yield url
 
 
