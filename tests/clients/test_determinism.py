@@ -1,4 +1,4 @@
-"""The same seed is the same bytes: streamed or whole, cold or warm, alone or beside others. Who leaves ends the work."""
+"""The same seed is the same bytes: streamed or whole, cold or warm, alone or beside others. Leaving ends the work."""
 
 import json
 import threading
