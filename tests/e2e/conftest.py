@@ -6,6 +6,9 @@ from pathlib import Path
 import openai
 import pytest
 
+from tests.api.conftest import listening
+from tests.clients.proxy import ReverseProxy
+from tests.contract.wire import Checked
 from tests.e2e.processes import free_port, running
 from tests.models import exported
 
@@ -42,6 +45,12 @@ def function_url(default_model: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(params=["server", "function_url"], ids=["laptop", "lambda"])
 def client(request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
-    """The official client, pointed at the laptop server and at the local Lambda in turn."""
-    with openai.OpenAI(base_url=request.getfixturevalue(request.param), api_key=KEY, max_retries=0) as client:
+    """The official client, pointed at the laptop server and at the local Lambda in turn, held against the contract."""
+    base_url = request.getfixturevalue(request.param)
+    checked = Checked(ReverseProxy(base_url.removesuffix("/v1")))
+    with (
+        listening(checked) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client,
+    ):
         yield client
+    checked.check()
