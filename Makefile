@@ -19,7 +19,7 @@ NODE_CLIENTS := tests/clients/node/node_modules
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 # Where a model is exported to: nowhere, if it is exported already.
-artifact = $(if $(wildcard $(1)/manifest.json),$(1),artifacts/$(subst /,--,$(patsubst %/,%,$(patsubst ./%,%,$(1))))-$(RECIPE))
+artifact = $(if $(wildcard $(1)/manifest.json),$(1),artifacts/$(subst /,--,$(patsubst %/,%,$(patsubst ./%,%,$(patsubst .%,%,$(patsubst ./%,%,$(1))))))-$(RECIPE))
 ARTIFACT := $(call artifact,$(MODEL))
 ifneq ($(EMBEDDING_MODEL),)
 EMBEDDING_ARTIFACT := $(call artifact,$(EMBEDDING_MODEL))
