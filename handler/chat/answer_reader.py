@@ -30,7 +30,8 @@ def new_call_id() -> str:
 class Reading:
     """How to read an answer. What is None is not in it.
 
-    `marks`: thoughts; `opened`: the prompt ended in one. `form`: calls of `names`; `named`: the caller chose the one.
+    `marks`: thoughts; `opened`: the prompt ended in one. `form`: calls of `names`; `named`: the caller chose the one;
+    `forced`: the answer has to be calls.
     """
 
     marks: ThinkMarks | None = None
@@ -38,6 +39,7 @@ class Reading:
     form: CallFormat | None = None
     names: tuple[str, ...] = ()
     named: bool = False
+    forced: bool = False
 
 
 class AnswerReader:
@@ -47,7 +49,7 @@ class AnswerReader:
         marks, form = reading.marks, reading.form
         self._choice = choice
         self._thoughts = None if marks is None else ThoughtParser(marks, opened=reading.opened)
-        self._calls = None if form is None else CallParser(form, reading.names)
+        self._calls = None if form is None else CallParser(form, reading.names, forced=reading.forced)
         self._named = reading.named
         self._new_id = new_id
         self._shares = TokenShares()

@@ -136,6 +136,7 @@ class ChatService:
         limits = speaker.limits(tools, response_format, opens_thought=prompt.opens_thought)
         if tools is not None and tools.forced:
             params = replace(params, stop=())  # stop strings are matched in text, and such an answer has none
+            limits = replace(limits, reading=replace(limits.reading, forced=True))
         return PreparedChat(model=model, params=params, prompt_ids=tuple(prompt.token_ids), limits=limits)
 
     def prompt_ids(

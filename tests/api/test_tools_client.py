@@ -103,6 +103,18 @@ async def test_a_call_that_is_cut_short_ends_with_length(serve: Serve) -> None:
     assert ARGUMENTS.startswith(choice.message.tool_calls[0].function.arguments)
 
 
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "Weather"}}], ids=str)
+async def test_a_call_that_has_to_be_made_shows_no_piece_of_its_marker(serve: Serve, choice: object) -> None:
+    asked = {**ASKED, "tools": [TOOL], "tool_choice": choice, "max_tokens": 1}
+    async with client_of(serve(ScriptedDecoder(CALL))) as client:
+        answer = await client.chat.completions.create(**asked)
+        stream = await client.chat.completions.create(**asked, stream=True)
+        pieces = [chunk.choices[0].delta.content async for chunk in stream]
+    assert answer.choices[0].finish_reason == "length"
+    assert not answer.choices[0].message.content
+    assert not "".join(piece or "" for piece in pieces)
+
+
 async def test_with_the_choice_none_nothing_is_called_and_no_tool_is_shown(serve: Serve) -> None:
     decoder = ScriptedDecoder(CALL)
     async with client_of(serve(decoder)) as client:

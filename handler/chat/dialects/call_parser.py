@@ -12,15 +12,16 @@ from handler.chat.segments import CallArguments, CallNamed, Markup, Said, Segmen
 
 
 class CallParser:
-    """Reads one answer. `names` are the functions that may be called."""
+    """Reads one answer. `names` are the functions that may be called; `forced`: it is calls, and no text comes out."""
 
-    def __init__(self, form: CallFormat, names: Sequence[str]) -> None:
+    def __init__(self, form: CallFormat, names: Sequence[str], *, forced: bool = False) -> None:
         self._triggers = form.triggers
         self._first = _heads(form.begin, names, form.to_arguments)
         self._next = {} if form.next is None else _heads((form.next,), names, form.to_arguments)
         self._end = form.end
         self._buffer = ""
-        self._read = self._text if form.after_text else self._first_head
+        self._read = self._text if form.after_text and not forced else self._first_head
+        self._no_call = self._hidden if forced else self._plain
         self._json = _ObjectEnd()
         self._segments: list[Segment] = []
 
@@ -62,10 +63,13 @@ class CallParser:
     def _plain(self) -> bool:
         return self._give(Said(self._buffer), len(self._buffer))
 
+    def _hidden(self) -> bool:
+        return self._give(Markup(self._buffer), len(self._buffer))
+
     def _first_head(self) -> bool:
         known = self._name_call(self._first)
         if known is None:  # no call after all: an answer in JSON, where calls have no marker
-            self._read = self._plain
+            self._read = self._no_call
         return known is not False
 
     def _arguments(self) -> bool:

@@ -101,6 +101,13 @@ def test_a_call_that_is_cut_shows_no_marker(cut: str, complete: bool) -> None:
     assert told is complete
 
 
+@pytest.mark.parametrize("cut", ["<", "<tool_call>", "\n", "Hm. "])
+def test_where_the_answer_has_to_be_a_call_no_text_comes_out(cut: str) -> None:
+    parser = CallParser(HERMES, NAMES, forced=True)
+    assert [*parser.decode(cut), *parser.flush()] == [Markup(cut)]
+    assert not parser.complete
+
+
 pieces_of_text = st.lists(
     st.sampled_from(["<", "<tool_call>", "[TOOL_CALLS]", " ", "\n", "{", '{"name": "', "get", "é", "x"]), max_size=5
 ).map("".join)
