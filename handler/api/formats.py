@@ -4,12 +4,12 @@ Of a schema only the outermost shape is checked: whether the grammar can enforce
 Unknown keys are `unknown_keys`' business, not ours.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from handler.api.json_body import parse_text
 from handler.api.values import Boolean, Json, JsonObject, Name, as_array, as_object, as_text, optional, required
 from handler.engine.grammar import (
     ChoiceGrammar,
@@ -87,9 +87,9 @@ class Schema:
     def __call__(self, value: Json, path: str) -> GrammarSpec:
         if isinstance(value, str):
             try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                raise InvalidRequest(f"Invalid '{path}': the text is not JSON.", param=path) from None
+                value = parse_text(value)
+            except ValueError as error:
+                raise InvalidRequest(f"Invalid '{path}': the text is not JSON: {error}.", param=path) from None
         return JsonSchemaGrammar(as_object(value, path))
 
 

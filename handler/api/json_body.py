@@ -59,21 +59,28 @@ def parse_object(body: bytes) -> JsonObject:
     if not text.strip():
         raise _invalid("it is empty")
     try:
+        value = parse_text(text)
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+    if not isinstance(value, dict):
+        raise _invalid(f"expected an object, but got {kind(value)} instead")
+    return value
+
+
+def parse_text(text: str) -> Json:
+    """The JSON value in `text`. Raises ValueError; its message says why, and holds nothing of the text."""
+    try:
         _check_depth(text)
         value: Json = json.loads(
             text, object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
         )
-        # Escapes are the only way for a surrogate to get in, so most bodies skip this.
+        # Escapes are the only way for a surrogate to get in, so most texts skip this.
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise _invalid(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
+        raise _Rejected(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
     except UnicodeEncodeError:
-        raise _invalid("it holds a lone surrogate") from None
-    except _Rejected as error:
-        raise _invalid(str(error)) from None
-    if not isinstance(value, dict):
-        raise _invalid(f"expected an object, but got {kind(value)} instead")
+        raise _Rejected("it holds a lone surrogate") from None
     return value
 
 

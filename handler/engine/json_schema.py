@@ -5,10 +5,11 @@ that nobody knows, one that the engine lacks (`uniqueItems`, `not`, `if`), and t
 way than validators do. What remains is handed on, without annotations and without options for the engine itself.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from handler.engine.json_formats import ENGINE_FORMATS, PATTERNS
 from handler.errors import InvalidRequest, UnsupportedValue
@@ -33,6 +34,7 @@ _ANNOTATIONS = {
 # Keywords that are not enforced, at the value at which they ask for nothing.
 _WITHOUT_EFFECT = {"uniqueItems": False, "nullable": False, "unevaluatedProperties": True, "unevaluatedItems": True}
 _EXACT = 2**53  # integers below are numbers of their own for every reader of JSON
+_MAX_COUNT = 2**31 - 1  # no text gets that long
 _MAX_DEPTH = 50
 _MAX_OPTIONAL = 400  # optional properties of one object; the engine follows at most 2,000 possibilities at once
 _MAX_PATTERN = 2_000  # characters
@@ -196,7 +198,9 @@ class _Checker:
 
     def value(self, value: object, at: str, keyword: str, _depth: int) -> object:
         for number in _leaves(value):
-            if not isinstance(number, int | float) or isinstance(number, bool):
+            if isinstance(number, float) and not math.isfinite(number):
+                self._invalid(at, keyword, "numbers have to be finite")
+            if not _is_number(number):
                 continue
             if abs(number) >= _EXACT or 0 < abs(number) < 1e-6:
                 self._unsupported(at, keyword, "numbers from 2⁵³ and those closer to 0 than 1e-6 are not exact")
@@ -204,21 +208,23 @@ class _Checker:
         return value
 
     def count(self, value: object, at: str, keyword: str, _depth: int) -> object:
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0 or value != int(value):
+        if not _is_number(value) or value < 0 or value % 1:
             self._invalid(at, keyword, "a whole number from 0 is needed")
+        if value > _MAX_COUNT:
+            self._unsupported(at, keyword, f"only counts up to {_MAX_COUNT} are enforced")
         return int(value)
 
     def bound(self, value: object, at: str, keyword: str, _depth: int) -> object:
         if isinstance(value, bool) and self._old and keyword.startswith("exclusive"):
             return value
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not _is_number(value):
             self._invalid(at, keyword, "a number is needed")
         if abs(value) >= _EXACT:
             self._unsupported(at, keyword, "numbers from 2⁵³ are not exact")
         return value
 
     def multiple(self, value: object, at: str, keyword: str, _depth: int) -> object:
-        if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        if not _is_number(value) or value <= 0:
             self._invalid(at, keyword, "a number above 0 is needed")
         if value >= 2**31 or value * 2**10 != int(value * 2**10):
             self._unsupported(
@@ -264,7 +270,7 @@ class _Checker:
             target: object = self._root
             for step in reference.split("/")[1:]:
                 name = step.replace("~1", "/").replace("~0", "~")
-                if isinstance(target, list) and name.isdecimal() and int(name) < len(target):
+                if isinstance(target, list) and name in map(str, range(len(target))):
                     target = target[int(name)]
                 elif isinstance(target, Mapping) and name in target:
                     target = target[name]
@@ -325,6 +331,11 @@ _KEYWORDS: Mapping[str, _Check] = {
 def _message(at: str, keyword: str | None, reason: str) -> str:
     named = "" if keyword is None else f", {keyword}"
     return f"The JSON schema at {at}{named}: {reason}."
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """A number as JSON has it: neither a boolean nor an infinity."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _escaped(name: str) -> str:

@@ -1,11 +1,13 @@
 """Every schema is enforced or refused by name. The oracle of "enforced" is the `jsonschema` package."""
 
 import json
+from contextlib import suppress
 
 import jsonschema
 import pytest
 
 from handler.engine.grammar import JsonObjectGrammar, JsonSchemaGrammar
+from handler.engine.json_schema import _KEYWORDS
 from handler.errors import InvalidRequest
 from tests.grammar.generated import COMPILER, accepts, draw
 
@@ -175,6 +177,17 @@ REFUSED: dict[str, tuple[Schema, str]] = {
     "a multiple of a decimal fraction": ({"multipleOf": 0.01}, "at #, multipleOf: validators"),
     "a multiple of nothing": ({"multipleOf": 0}, "at #, multipleOf: a number above 0"),
     "a large number": ({"const": 2**53 + 1}, "at #, const: numbers from 2⁵³"),
+    "an endless length": ({"minLength": 10**38}, "at #, minLength: only counts up to 2147483647"),
+    "too many items": ({"items": {"maxItems": 10**38}}, "at #/items, maxItems: only counts"),
+    "too many properties": ({"maxProperties": 2.0**40}, "at #, maxProperties: only counts"),
+    "half an item": ({"minItems": 0.5}, "at #, minItems: a whole number"),
+    "infinity": ({"maxLength": float("inf")}, "at #, maxLength: a whole number"),
+    "no number": ({"multipleOf": float("nan")}, "at #, multipleOf: a number above 0"),
+    "no constant": ({"enum": [float("nan")]}, "at #, enum: numbers have to be finite"),
+    "a reference far into a list": (
+        {"$ref": f"#/anyOf/{'9' * 5000}", "anyOf": [{}]},
+        "at #, \\$ref: .* does not exist",
+    ),
     "half a character": ({"const": "\ud800"}, "at #, const: half of a surrogate pair"),
     "more keys than can be counted": ({"type": "object", "minProperties": 2}, "at #, minProperties:"),
     "properties to be counted": (
@@ -211,6 +224,35 @@ def test_what_cannot_be_enforced_is_refused_by_keyword_and_place(name: str) -> N
     with pytest.raises(InvalidRequest, match=message) as error:
         COMPILER.compile(JsonSchemaGrammar(schema), param="response_format.json_schema.schema")
     assert error.value.param == "response_format.json_schema.schema"
+
+
+ODD: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    0.5,
+    10**38,
+    -(10**38),
+    1e308,
+    float("nan"),
+    "",
+    "(",
+    "#",
+    "\0",
+    [],
+    [None],
+    [[]],
+    {},
+    {"": None},
+)
+
+
+@pytest.mark.parametrize("keyword", sorted(_KEYWORDS))
+@pytest.mark.parametrize("around", [{}, {"type": "array"}, {"type": "object"}, {"type": "string"}, OLD], ids=str)
+def test_no_value_of_a_keyword_is_anything_but_enforced_or_refused(keyword: str, around: Schema) -> None:
+    for value in ODD:
+        with suppress(InvalidRequest):
+            COMPILER.compile(JsonSchemaGrammar({**around, keyword: value}), param="schema")
 
 
 def test_a_definition_that_nothing_refers_to_is_not_read() -> None:
