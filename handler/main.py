@@ -5,7 +5,10 @@ The model loads in a thread while the web framework is imported: neither waits f
 """
 
 import asyncio
+import contextlib
 import logging
+import os
+import socket
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -191,16 +194,25 @@ def _refuse(error: Exception, runtime_api: str | None) -> int:
 def _serve_http(app: "FastAPI", settings: Settings) -> int:
     import uvicorn
 
-    url = f"http://{settings.host}:{settings.port}"
-    logger.info("Serving on %s/v1 (chat page: %s/)", url, url)
-    uvicorn.run(
+    host, port = settings.host, settings.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        sys.stderr.write(
+            f"lambda-llm: cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}): choose another LLM_PORT\n"
+        )
+        return 1
+    config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         log_config=None,
-        log_level="warning",
+        log_level="critical",  # faults are logged by the application, without the text that an exception may quote
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=STOP_GRACE,
     )
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    logger.info("Serving on %s/v1 (chat page: %s/)", url, url)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in order, and passes the signal on
+        uvicorn.Server(config).run(sockets=[listener])
     return 0
