@@ -155,7 +155,7 @@ STOP_TOKEN_IDS: Field[tuple[int, ...]] = Field(
     standing="effective",
     reader=Integers(Integer(0, LARGEST)),
     default=(),
-    doc="Ends the answer at any of these token ids.",
+    doc="Ends the answer at any of these token ids; refused beside functions that may be called or a format.",
 )
 IGNORE_EOS: Field[bool] = Field(
     name="ignore_eos",
@@ -163,7 +163,7 @@ IGNORE_EOS: Field[bool] = Field(
     standing="effective",
     reader=Boolean(),
     default=False,
-    doc="End tokens are never chosen: the answer goes on to its bound.",
+    doc="End tokens are never chosen: the answer goes on to its bound; refused beside a format, which has to end.",
 )
 MIN_TOKENS: Field[int] = Field(
     name="min_tokens",
@@ -171,7 +171,8 @@ MIN_TOKENS: Field[int] = Field(
     standing="effective",
     reader=Integer(0, LARGEST),
     default=0,
-    doc="No end token and no stop string ends the answer before this many tokens.",
+    doc="No end token and no stop string ends the answer before this many tokens; "
+    "an answer that its format or call completes ends all the same.",
 )
 LOGPROBS: Field[bool] = Field(
     name="logprobs",

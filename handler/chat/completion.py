@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from handler.chat.raw import RawText, check_known
-from handler.chat.service import ServedModel, check_token_ids
+from handler.chat.service import ServedModel, check_ends, check_token_ids
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Finished, Prefilling, SampledToken, Stopped, Usage
 from handler.engine.grammar import GrammarSpec
@@ -156,12 +156,14 @@ def prepare_completion(
     add_start: bool = True,
     constraint: Constraint | None = None,
 ) -> PreparedCompletion:
-    """Encodes the prompts and compiles the constraint. Raises InvalidRequest or ContextLengthExceeded.
+    """Encodes the prompts and compiles the constraint. Raises InvalidRequest, UnsupportedValue or
+    ContextLengthExceeded.
 
     A prompt of text begins as the model's tokenizer begins one, unless `add_start` is false; token ids are taken as
     they are. An empty text is the beginning of a new document. `params.max_tokens` may be 0: only the prompt is run.
     """
     check_token_ids(params, model.decoder.vocab_size)
+    check_ends(params, formatted=constraint is not None)
     raw = RawText(model)
     prepared = tuple(_raw_prompt(model, raw, prompt, add_start=add_start) for prompt in prompts)
     window = model.decoder.context_window

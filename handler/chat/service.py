@@ -121,6 +121,7 @@ class ChatService:
         """
         model = self.model
         check_token_ids(params, model.decoder.vocab_size)
+        check_ends(params, calls=tools is not None and bool(tools.callable), formatted=response_format is not None)
         prompts = self._prompt_builder()
         prompt = prompts.build(conversation, options or TemplateOptions(), _shown(tools))
         window = model.decoder.context_window
@@ -172,3 +173,17 @@ def check_token_ids(params: GenerationParams, vocab_size: int) -> None:
                     f"{name} names the token id {token_id}; this model's ids run from 0 to {vocab_size - 1}.",
                     param=name,
                 )
+
+
+def check_ends(params: GenerationParams, *, calls: bool = False, formatted: bool = False) -> None:
+    """Raises UnsupportedValue where `params` would end what has to be whole, a call or a format, too early or never."""
+    if params.stop_token_ids and (calls or formatted):
+        raise UnsupportedValue(
+            "stop_token_ids would cut a call or a format short: leave them out, or send neither functions to call nor"
+            " a format other than text.",
+            param="stop_token_ids",
+        )
+    if params.ignore_eos and formatted:
+        raise UnsupportedValue(
+            "An answer in a format has to end: ignore_eos goes only with a format of text.", param="ignore_eos"
+        )

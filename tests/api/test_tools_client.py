@@ -269,6 +269,12 @@ BAD_FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": UNEN
         ({"structured_outputs": {"grammar": "start"}}, "structured_outputs.grammar"),
         ({"structured_outputs": {"json": UNENFORCEABLE}}, "structured_outputs.json"),
         ({"reasoning_effort": "high"}, "reasoning_effort"),
+        ({"tools": [TOOL], "stop_token_ids": [65]}, "stop_token_ids"),
+        ({"tools": [TOOL], "tool_choice": "required", "stop_token_ids": [65]}, "stop_token_ids"),
+        ({"response_format": {"type": "json_object"}, "stop_token_ids": [65]}, "stop_token_ids"),
+        ({"structured_outputs": {"choice": ["a", "b"]}, "stop_token_ids": [65]}, "stop_token_ids"),
+        ({"response_format": {"type": "json_object"}, "ignore_eos": True}, "ignore_eos"),
+        ({"structured_outputs": {"choice": ["a", "b"]}, "ignore_eos": True}, "ignore_eos"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -5,12 +5,13 @@ import math
 
 import pytest
 
-from handler.chat.completion import Echo, EchoedToken, Prompt, prepare_completion
+from handler.chat.completion import Constraint, Echo, EchoedToken, Prompt, prepare_completion
 from handler.chat.raw import RawText
 from handler.chat.service import ServedModel
 from handler.engine.events import Delta, Finished, Prefilling, SampledToken, Stopped, TokenLogprob, Usage
+from handler.engine.grammar import ChoiceGrammar
 from handler.engine.params import GenerationParams
-from handler.errors import ContextLengthExceeded, InvalidRequest
+from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
 from tests.fakes import END_OF_TEXT, IM_END, IM_START, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service
 
 GREEDY = GenerationParams(temperature=0, max_tokens=16)
@@ -46,6 +47,21 @@ def test_a_prompt_is_continued_as_it_is() -> None:
         Finished(usage=Usage(prompt_tokens=5, completion_tokens=3)),
     ]
     assert decoder.prompts == [list(b"this ")]
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        (dataclasses.replace(GREEDY, stop_token_ids=(65,)), "stop_token_ids"),
+        (dataclasses.replace(GREEDY, ignore_eos=True), "ignore_eos"),
+    ],
+    ids=["stop_token_ids", "ignore_eos"],
+)
+def test_what_would_break_a_format_is_refused(params: GenerationParams, field: str) -> None:
+    constraint = Constraint(ChoiceGrammar(("a", "b")), "structured_outputs.choice")
+    with pytest.raises(UnsupportedValue) as error:
+        prepare_completion(model(), ["x"], params, echo=False, constraint=constraint)
+    assert error.value.param == field
 
 
 def test_preparing_runs_nothing() -> None:

@@ -3,7 +3,9 @@ import pytest
 from handler.chat.conversation import Conversation, Message
 from handler.chat.deltas import Stopped, TextDelta
 from handler.chat.service import ChatService
+from handler.chat.tools import ChatTools, Tool
 from handler.engine.events import Finished, Prefilling, Usage
+from handler.engine.grammar import RegexGrammar
 from handler.engine.params import GenerationParams
 from handler.errors import ArtifactError, ContextLengthExceeded, InvalidRequest, UnsupportedValue
 from tests.fakes import VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service
@@ -77,6 +79,18 @@ def test_a_token_id_outside_the_vocabulary_is_refused(params: GenerationParams, 
     with pytest.raises(InvalidRequest, match=r"ids run from 0 to 258\.$") as error:
         chat_service().prepare(HI, params)
     assert error.value.param == field
+
+
+def test_stop_tokens_and_ignored_ends_go_with_text_alone() -> None:
+    service, tool = chat_service(), Tool(name="f")
+    stops, endless = GenerationParams(stop_token_ids=(65,)), GenerationParams(ignore_eos=True)
+    service.prepare(HI, stops)
+    service.prepare(HI, stops, tools=ChatTools(tools=(tool,), choice="none"))
+    service.prepare(HI, endless, tools=ChatTools(tools=(tool,)))
+    for params, field in ((stops, "stop_token_ids"), (endless, "ignore_eos")):
+        with pytest.raises(UnsupportedValue) as error:
+            service.prepare(HI, params, response_format=RegexGrammar("a+"))
+        assert error.value.param == field
 
 
 def test_warming_up_finds_a_broken_template_before_the_first_chat() -> None:
