@@ -15,17 +15,6 @@ from tests.lambda_local.stage import COMMAND
 EVENT = {"headers": {}}
 
 
-def found() -> bool:
-    try:
-        rie_path()
-    except RieError:
-        return False
-    return True
-
-
-needs_rie = pytest.mark.skipif(not found(), reason="no emulator here: `make tools` installs it")
-
-
 def test_a_path_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIE_PATH", "/no/such/emulator")
     with pytest.raises(RieError, match="RIE_PATH=/no/such/emulator: there is no such file"):
@@ -46,7 +35,6 @@ def test_without_the_execute_bit_a_copy_is_run(monkeypatch: pytest.MonkeyPatch, 
     assert list(copy.parent.iterdir()) == [copy]
 
 
-@needs_rie
 def test_a_runtime_answers_in_both_modes_through_one_emulator() -> None:
     buffered = [["answer", {"statusCode": 201, "headers": {"X-A": "1"}, "body": "hi"}]]
     streamed = [["prelude", {"statusCode": 202, "cookies": ["a=1"]}], ["write", "da"], ["write", "ta"], ["end", None]]
@@ -63,7 +51,6 @@ def test_a_runtime_answers_in_both_modes_through_one_emulator() -> None:
     ]
 
 
-@needs_rie
 def test_the_command_prints_the_answer_and_tells_success_by_its_exit_status(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
 
