@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from handler.chat.after_thinking import AfterThinking
 from handler.chat.answer_reader import Reading
-from handler.chat.arguments import arguments_schema, lenient
+from handler.chat.arguments import arguments_schema, enforceable
+from handler.chat.dialects import lark
 from handler.chat.dialects.call_format import CallFormat
 from handler.chat.dialects.call_grammar import CallGrammar
 from handler.chat.thinking import ThinkMarks
@@ -17,7 +18,7 @@ from handler.chat.visible_markers import VisibleMarkers
 from handler.engine.grammar import GrammarSpec, JsonSchemaGrammar, LarkGrammar
 from handler.engine.json_schema import check_schema
 from handler.engine.ports import Grammar, GrammarCompiler, Tokenizer
-from handler.errors import UnsupportedParameter, UnsupportedValue
+from handler.errors import InvalidRequest, UnsupportedParameter
 
 _FORMAT = "response_format"
 
@@ -77,13 +78,20 @@ class Speaker:
     def _arguments(self, tool: Tool, tools: ChatTools) -> Mapping[str, object]:
         """A schema that was promised is enforced or refused; of another, what can be is enforced."""
         schema, where = arguments_schema(tool.parameters), f"{tools.path(tool)}.parameters"
-        try:
+        if tool.strict or tools.forced:
             self._compile(JsonSchemaGrammar(schema), where)
-        except UnsupportedValue:
-            if tool.strict or tools.forced:
+            return check_schema(schema, param=where).complete()
+
+        def accepts(complete: Mapping[str, object]) -> bool:
+            try:
+                self._compile(LarkGrammar("start: " + lark.json_schema(complete)), where)
+            except UnsupportedParameter:
                 raise
-            return lenient(schema)
-        return check_schema(schema, param=where).complete()
+            except InvalidRequest:
+                return False
+            return True
+
+        return enforceable(check_schema(schema, param=where, lenient=True), accepts)
 
     def _compile(self, spec: GrammarSpec, where: str) -> Callable[[], Grammar]:
         if self.grammars is None:

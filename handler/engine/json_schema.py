@@ -31,6 +31,9 @@ _ANNOTATIONS = {
     *("example", "examples", "deprecated", "readOnly", "writeOnly", "contentMediaType", "contentEncoding"),
     "discriminator",
 }
+# What these leave over is the other keyword's: without them it would forbid what they allow.
+_REMAINDER = {"properties": "additionalProperties", "patternProperties": "additionalProperties",
+              "prefixItems": "items", "items": "additionalItems"}  # fmt: skip
 # Keywords that are not enforced, at the value at which they ask for nothing.
 _WITHOUT_EFFECT = {"uniqueItems": False, "nullable": False, "unevaluatedProperties": True, "unevaluatedItems": True}
 _EXACT = 2**53  # integers below are numbers of their own for every reader of JSON
@@ -47,7 +50,7 @@ class SchemaPart:
     """A schema within the schema: where it stands, as a JSON pointer, and what is enforced of it."""
 
     pointer: str
-    schema: Mapping[str, object]
+    schema: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,13 @@ class CheckedSchema:
         return {**(self.schema if schema is None else schema), "$defs": self.definitions, "x-guidance": JSON_STYLE}
 
 
-def check_schema(schema: Mapping[str, object] | bool, *, param: str) -> CheckedSchema:
-    """All that is enforced of the schema, if that is everything it says.
+def check_schema(schema: Mapping[str, object] | bool, *, param: str, lenient: bool = False) -> CheckedSchema:
+    """All that is enforced of the schema, if that is everything it says. `lenient`: without what cannot be enforced.
 
     Raises InvalidRequest for what is no JSON schema, UnsupportedValue for what cannot be enforced. Both name the
     keyword and its place, and `param` as the field.
     """
-    checker = _Checker(schema, param)
+    checker = _Checker(schema, param, lenient)
     checked = checker.check(schema, "#", 0)
     if not isinstance(checked, dict):  # `true` allows everything, `false` nothing
         checked = {"anyOf": [checked]}
@@ -82,13 +85,19 @@ def check_schema(schema: Mapping[str, object] | bool, *, param: str) -> CheckedS
     return CheckedSchema(checked, checker.definitions, tuple(parts))
 
 
+def without(schema: Mapping[str, Any], keyword: str) -> dict[str, Any]:
+    """A schema that allows more: all of it but the keyword, and what only makes sense beside it."""
+    return {name: value for name, value in schema.items() if name not in (keyword, _REMAINDER.get(keyword))}
+
+
 class _Checker:
-    def __init__(self, root: object, param: str) -> None:
+    def __init__(self, root: object, param: str, lenient: bool) -> None:
         self.definitions: dict[str, object] = {}
         self.parts: list[SchemaPart] = []
         self.pending: list[tuple[str, object, str]] = []  # definitions to be checked: name, schema, place
         self._root = root
         self._param = param
+        self._lenient = lenient
         self._names: dict[str, str] = {}  # of definitions, by the pointer that refers to them
         draft = root.get("$schema") if isinstance(root, Mapping) else None
         self._old = isinstance(draft, str) and re.search(r"draft-0[3467]|2019-09", draft) is not None
@@ -101,29 +110,40 @@ class _Checker:
         if depth > _MAX_DEPTH:
             self._unsupported(at, None, f"it is nested more than {_MAX_DEPTH} schemas deep")
         checked: _Checked = {}
+        given_up: list[str] = []
         for keyword, value in schema.items():
-            if keyword in ("$id", "id") and at != "#" and not str(value).startswith("#"):
-                self._unsupported(at, keyword, "a schema within the schema has no base URI of its own here")
-            if keyword in _ANNOTATIONS or (keyword.startswith("x-") and keyword != "x-guidance"):
-                continue
-            if keyword in _WITHOUT_EFFECT and value == _WITHOUT_EFFECT[keyword]:
-                continue
-            if keyword == "format" and isinstance(value, str) and value in PATTERNS:
-                self._add_pattern(checked, PATTERNS[value])
-                continue
-            check = _KEYWORDS.get(keyword)
-            if check is None:
-                self._unsupported(at, keyword, "not a keyword that can be enforced while the text is generated")
-            allowed = check(self, value, at, keyword, depth)
-            if keyword == "pattern":
-                self._add_pattern(checked, allowed)
-            elif keyword == "allOf":
-                checked["allOf"] = [*checked.get("allOf", []), *allowed]
-            else:
-                checked[keyword] = allowed
+            try:
+                self._add(checked, keyword, value, at, depth)
+            except UnsupportedValue:
+                if not self._lenient:
+                    raise
+                given_up.append(keyword)
+        for keyword in given_up:
+            checked = without(checked, keyword)
         self._check_object(checked, at)
         self.parts.append(SchemaPart(at, checked))
         return checked
+
+    def _add(self, checked: _Checked, keyword: str, value: object, at: str, depth: int) -> None:
+        if keyword in ("$id", "id") and at != "#" and not str(value).startswith("#"):
+            self._unsupported(at, keyword, "a schema within the schema has no base URI of its own here")
+        if keyword in _ANNOTATIONS or (keyword.startswith("x-") and keyword != "x-guidance"):
+            return
+        if keyword in _WITHOUT_EFFECT and value == _WITHOUT_EFFECT[keyword]:
+            return
+        if keyword == "format" and isinstance(value, str) and value in PATTERNS:
+            self._add_pattern(checked, PATTERNS[value])
+            return
+        check = _KEYWORDS.get(keyword)
+        if check is None:
+            self._unsupported(at, keyword, "not a keyword that can be enforced while the text is generated")
+        allowed = check(self, value, at, keyword, depth)
+        if keyword == "pattern":
+            self._add_pattern(checked, allowed)
+        elif keyword == "allOf":
+            checked["allOf"] = [*checked.get("allOf", []), *allowed]
+        else:
+            checked[keyword] = allowed
 
     def _add_pattern(self, checked: _Checked, pattern: str) -> None:
         if "pattern" in checked:
@@ -135,9 +155,14 @@ class _Checker:
         required = set(checked.get("required", []))
         # A key that is not named in the schema can be generated twice, and is one property for whoever reads it.
         if checked.get("minProperties", 0) > len(required) + 1:
-            self._unsupported(at, "minProperties", "more than one property beyond the required ones")
+            if not self._lenient:
+                self._unsupported(at, "minProperties", "more than one property beyond the required ones")
+            checked.pop("minProperties")
         if len(checked.get("properties", {}).keys() - required) > _MAX_OPTIONAL:
-            self._unsupported(at, "properties", f"more than {_MAX_OPTIONAL} optional properties")
+            if not self._lenient:
+                self._unsupported(at, "properties", f"more than {_MAX_OPTIONAL} optional properties")
+            checked.pop("properties")
+            checked.pop("additionalProperties", None)
 
     # One method for each kind of value: (value, place of the schema, keyword, depth) → what the engine gets.
 
