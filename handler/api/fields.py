@@ -147,7 +147,8 @@ STOP: Field[tuple[str, ...]] = Field(
     standing="effective",
     reader=Stops(),
     default=(),
-    doc="Ends the answer before any of these strings; more than four are accepted, empty ones mean none.",
+    doc="Ends the answer before any of these strings, wherever its text has them, never inside a call; more than four "
+    "are accepted, empty ones mean none.",
 )
 STOP_TOKEN_IDS: Field[tuple[int, ...]] = Field(
     name="stop_token_ids",

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from handler.chat.answer_reader import AnswerReader
 from handler.chat.conversation import Conversation, TemplateOptions
@@ -12,13 +13,14 @@ from handler.chat.deltas import ChatEvent
 from handler.chat.limits import Limits, Speaker
 from handler.chat.prompt import PromptBuilder
 from handler.chat.reasoning_effort import has_switch
+from handler.chat.stop_scope import OutsideCalls
 from handler.chat.template import ChatTemplate
 from handler.chat.tools import ChatTools, Tool
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Finished, Stopped
 from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
-from handler.engine.ports import Decoder, GrammarCompiler, Tokenizer
+from handler.engine.ports import Decoder, GrammarCompiler, StopScope, Tokenizer
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
 
 
@@ -73,6 +75,7 @@ class PreparedChat:
             self.model.end_token_ids,
             should_stop=should_stop,
             grammar=self.limits.grammar,
+            stop_scope=self._stop_scope() if self.params.stop else None,
         ):
             match event:
                 case Delta():
@@ -84,6 +87,10 @@ class PreparedChat:
                     yield Finished(usage=replace(usage, reasoning_tokens=min(thought, usage.completion_tokens)))
                 case _:
                     yield event
+
+    def _stop_scope(self) -> Callable[[], StopScope] | None:
+        reading = self.limits.reading
+        return None if reading.form is None else partial(OutsideCalls, reading, reading.form)
 
 
 class ChatService:

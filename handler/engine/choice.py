@@ -15,7 +15,7 @@ from handler.engine.answer import Answer
 from handler.engine.events import Delta, Event, FinishReason, SampledToken, Stopped
 from handler.engine.logprobs import sampled_token
 from handler.engine.params import GenerationParams
-from handler.engine.ports import Grammar, Tokenizer
+from handler.engine.ports import Grammar, StopScope, Tokenizer
 from handler.engine.processors import make_processors
 from handler.engine.sampling import choice_seed, make_sampler
 
@@ -37,6 +37,7 @@ class Choice:
         *,
         vocab_size: int,
         limit: int,
+        stop_scope: StopScope | None = None,
     ) -> None:
         """`limit`: how many tokens there may be at most, at least one."""
         self.generated: list[int] = []
@@ -50,7 +51,7 @@ class Choice:
         self._processors = make_processors(params, prompt_ids, end_token_ids, vocab_size)
         self._processed = np.empty(vocab_size, np.float32)
         self._top_logprobs = params.top_logprobs
-        self._answer = Answer(params.stop, params.min_tokens, index)
+        self._answer = Answer(params.stop, params.min_tokens, index, stop_scope)
         self._grammar = grammar
         self._forced: deque[int] = deque()  # known to follow, not yet in `generated`
         self._fed = 0  # how many of `generated` and `_forced` the decoder has been given
@@ -85,7 +86,9 @@ class Choice:
         self.closed = True
         if (rest := self._answer.finish()).text or rest.tokens:
             yield rest
-        yield Stopped(choice=self._index, reason=self.ended or "length", stop_sequence=self._answer.stop_sequence)
+        stop_sequence = self._answer.stop_sequence  # perhaps found only now, in what was held back
+        reason = "stop" if stop_sequence is not None else self.ended or "length"
+        yield Stopped(choice=self._index, reason=reason, stop_sequence=stop_sequence)
 
     def _choose(self, row: Row) -> int | None:
         """None where everything is masked: the grammar can only end, and what may end it is forbidden."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from handler.engine.choice import Choice
 from handler.engine.events import Event, Finished, Prefilling, Usage
 from handler.engine.params import GenerationParams
-from handler.engine.ports import Decoder, Grammar, KVBatch, KVSession, Tokenizer
+from handler.engine.ports import Decoder, Grammar, KVBatch, KVSession, StopScope, Tokenizer
 
 Rows = NDArray[np.float32]
 
@@ -22,8 +22,10 @@ def generate(
     *,
     should_stop: Callable[[], bool],
     grammar: Callable[[], Grammar] | None = None,
+    stop_scope: Callable[[], StopScope] | None = None,
 ) -> Generator[Event, None, None]:
-    """`params.n` answers to `prompt_ids` (at least one, fewer than the window), each within `grammar()`.
+    """`params.n` answers to `prompt_ids` (at least one, fewer than the window), each within `grammar()`, stop strings
+    matched within `stop_scope()`.
 
     Yields `Prefilling`s, `Delta`s, one `Stopped` for each choice, one `Finished`. A choice ends with `stop` at an end
     token, one of `stop_token_ids`, a stop string or where its grammar can only end, and with `length` at `max_tokens`,
@@ -45,6 +47,7 @@ def generate(
             None if grammar is None else grammar(),
             vocab_size=decoder.vocab_size,
             limit=room if params.max_tokens is None else min(room, params.max_tokens),
+            stop_scope=None if stop_scope is None else stop_scope(),
         )
         for index in range(params.n)
     ]

@@ -126,6 +126,19 @@ class Grammar(Protocol):
         ...
 
 
+class StopScope(Protocol):
+    """Tells in which parts of one choice's text stop strings are matched. Pieces are (text, whether they are matched
+    in it) and join to the text."""
+
+    def decode(self, text: str) -> Sequence[tuple[str, bool]]:
+        """What has become certain by `text`."""
+        ...
+
+    def flush(self) -> Sequence[tuple[str, bool]]:
+        """The answer is over: what was held."""
+        ...
+
+
 class GrammarCompiler(Protocol):
     """Makes grammars for one model. Thread-safe."""
 

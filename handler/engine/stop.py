@@ -64,6 +64,8 @@ class StopMatcher:
         return text_so_far[:final]
 
     def flush(self) -> str:
-        """What is held, at the end of the answer: no stop string will claim it."""
+        """What is held: no stop string will claim it. Matching begins anew with what follows."""
         held, self._held = self._held, ""
+        for automaton in self._automata:
+            automaton.state = 0
         return held

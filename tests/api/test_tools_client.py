@@ -115,6 +115,33 @@ async def test_a_call_that_has_to_be_made_shows_no_piece_of_its_marker(serve: Se
     assert not "".join(piece or "" for piece in pieces)
 
 
+@pytest.mark.parametrize("stop", ["}", "Rome", "<tool_call>", "<", "\n", "arguments", "tool_call>\n"])
+async def test_a_stop_string_ends_text_and_no_call(serve: Serve, stop: str) -> None:
+    asked = {**ASKED, "tools": [TOOL], "stop": [stop], "n": 2}
+    async with client_of(serve(ScriptedDecoder(f"Hm.\n{CALL}"))) as client:
+        whole = await client.chat.completions.create(**asked)
+        async with client.chat.completions.stream(**asked) as stream:
+            streamed = await stream.get_final_completion()
+    for choice in (*whole.choices, *streamed.choices):
+        assert (choice.finish_reason, choice.message.content) == ("tool_calls", "Hm.")
+        assert [call.function.arguments for call in choice.message.tool_calls] == [ARGUMENTS]
+
+
+@pytest.mark.parametrize("stop", ["m", "m.", "m.\n", "<b"])
+async def test_a_stop_string_in_the_text_before_a_call_ends_the_answer(serve: Serve, stop: str) -> None:
+    async with client_of(serve(ScriptedDecoder(f"Hm.\n<b>{CALL}"))) as client:
+        answer = await client.chat.completions.create(**ASKED, tools=[TOOL], stop=[stop])
+    (choice,) = answer.choices
+    assert (choice.finish_reason, choice.message.tool_calls) == ("stop", None)
+    assert choice.message.content == "Hm.\n<b>".split(stop, maxsplit=1)[0]
+
+
+async def test_white_space_that_ends_the_answer_may_be_a_stop_string(serve: Serve) -> None:
+    async with client_of(serve(ScriptedDecoder(f"Hm.\n{CALL}"))) as client:
+        answer = await client.chat.completions.create(**ASKED, tools=[TOOL], stop=["\n"], max_tokens=4)
+    assert (answer.choices[0].finish_reason, answer.choices[0].message.content) == ("stop", "Hm.")
+
+
 async def test_with_the_choice_none_nothing_is_called_and_no_tool_is_shown(serve: Serve) -> None:
     decoder = ScriptedDecoder(CALL)
     async with client_of(serve(decoder)) as client:

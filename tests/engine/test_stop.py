@@ -43,6 +43,13 @@ def test_what_is_given_out(stops: list[str], pieces: list[str], given_out: list[
     assert feed(stops, pieces) == (given_out, matched)
 
 
+def test_matching_begins_anew_after_what_was_held_is_given_out() -> None:
+    matcher = StopMatcher(["ab"])
+    assert (matcher.decode("a"), matcher.flush(), matcher.decode("b")) == ("", "a", "b")
+    assert matcher.matched is None
+    assert (matcher.decode("xab"), matcher.matched) == ("x", "ab")
+
+
 @given(stop_lists, st.lists(texts, max_size=8))
 def test_any_split_gives_what_the_definition_gives(stops: list[str], pieces: list[str]) -> None:
     given_out, matched = feed(stops, pieces)
