@@ -63,6 +63,8 @@ class Speaker:
     def _calls(
         self, tools: ChatTools, response_format: GrammarSpec | None, marker_ids: Mapping[str, int]
     ) -> LarkGrammar:
+        if response_format is not None:
+            self._compile(response_format, _FORMAT)  # by itself: beside calls it might go unused or be misnamed
         grammar = CallGrammar(
             form=self.form,
             schemas={tool.name: self._arguments(tool, tools) for tool in tools.callable},
