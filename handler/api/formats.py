@@ -19,6 +19,7 @@ from handler.engine.grammar import (
     LarkGrammar,
     RegexGrammar,
 )
+from handler.engine.lark_text import with_checked_schemas
 from handler.errors import InvalidRequest, RequestError
 
 SERVICE_NAME: Final = "response_format"
@@ -134,4 +135,4 @@ class Lark:
     summary = "grammar in Lark's notation"
 
     def __call__(self, value: Json, path: str) -> GrammarSpec:
-        return LarkGrammar(as_text(value, path))
+        return LarkGrammar(with_checked_schemas(as_text(value, path), param=path))
