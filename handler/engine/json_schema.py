@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
 from handler.engine.json_formats import ENGINE_FORMATS, PATTERNS
+from handler.engine.regex_size import MAX_EXPANDED, expanded_size
 from handler.errors import InvalidRequest, UnsupportedValue
 
 JSON_STYLE: Mapping[str, object] = {
@@ -282,6 +283,8 @@ class _Checker:
         pattern = self.text(value, at, keyword, depth)
         if len(pattern) > _MAX_PATTERN:
             self._unsupported(at, keyword, f"a pattern of more than {_MAX_PATTERN} characters")
+        if expanded_size(pattern) > MAX_EXPANDED:
+            self._unsupported(at, keyword, f"more than {MAX_EXPANDED} characters with its repetitions written out")
         negated = False
         for piece in _REGEX_PIECE.findall(pattern):
             if piece in (r"\W", r"\D") or (negated and piece in (r"\w", r"\d")):

@@ -19,6 +19,7 @@ from handler.engine.grammar import (
 )
 from handler.engine.json_schema import check_schema
 from handler.engine.ports import Grammar, Tokenizer
+from handler.engine.regex_size import MAX_EXPANDED, expanded_size
 from handler.errors import InvalidRequest, UnsupportedValue
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ class GrammarCompiler:
                 grammar = _schema_grammar(spec, param)
             case RegexGrammar(pattern=pattern):
                 _limit(len(pattern), _MAX_PATTERN, "regular expression", param)
+                if expanded_size(pattern) > MAX_EXPANDED:
+                    raise UnsupportedValue(
+                        f"The regular expression has more than {MAX_EXPANDED} characters with its repetitions written"
+                        " out: repeat less often, or without a bound (*, +).",
+                        param=param,
+                    )
                 grammar = LLMatcher.grammar_from_regex(pattern)
             case ChoiceGrammar(options=options):
                 _limit(sum(map(len, options)), _MAX_TEXT, "choice", param)
@@ -72,7 +79,7 @@ class GrammarCompiler:
         matcher.compute_bitmask()
         if matcher.is_error():  # found out by looking for the first token
             raise InvalidRequest(f"No text follows the grammar: {reason(matcher.get_error())}.", param=param)
-        return lambda: MatcherGrammar(matcher.deep_copy(), self._vocab_size)
+        return lambda: MatcherGrammar(matcher.deep_copy(), self._vocab_size, param)
 
     def _read_vocabulary(self) -> "LLTokenizer":
         from handler.grammar.vocabulary import build_vocabulary

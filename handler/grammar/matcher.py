@@ -18,7 +18,9 @@ _FORBIDDEN = (
 class MatcherGrammar:
     """A `handler.engine.ports.Grammar`. A step allocates nothing."""
 
-    def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
+    def __init__(self, matcher: LLMatcher, vocab_size: int, param: str) -> None:
+        """`param`: the field that asks for the grammar, for an error on the way."""
+        self._param = param
         self._matcher = matcher
         self._bits = np.zeros((vocab_size + 31) // 32, np.int32)
         self._bytes = self._bits.view(np.uint8)
@@ -46,4 +48,6 @@ class MatcherGrammar:
         """Raises InvalidRequest if the grammar has outgrown the limits that keep one request from stopping others."""
         if self._matcher.is_error():
             reason = self._matcher.get_error().splitlines()[0]
-            raise InvalidRequest(f"The grammar became too complex to follow ({reason}): simplify it.")
+            raise InvalidRequest(
+                f"The grammar became too complex to follow ({reason}): simplify it.", param=self._param
+            )

@@ -169,6 +169,10 @@ REFUSED: dict[str, tuple[Schema, str]] = {
     "a word boundary": ({"pattern": "\\bfoo"}, "at #, pattern: lookarounds not supported"),
     "no word character": ({"pattern": "^\\W$"}, r"at #, pattern: validators do not agree on what \\W leaves out"),
     "no digit, in a class": ({"pattern": "^[^a\\d]$"}, r"at #, pattern: validators do not agree on what \\d"),
+    "repeated repetition": (
+        {"properties": {"a": {"pattern": "^(a{1000}){1000}$"}}},
+        "at #/properties/a, pattern: more than 20000 characters",
+    ),
     "a pattern of keys": ({"patternProperties": {"(": {}}}, "at #, patternProperties: unclosed group"),
     "patterns that overlap": (
         {"type": "object", "patternProperties": {"^a": {"type": "null"}, "b": {"type": "integer"}}},
