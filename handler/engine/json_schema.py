@@ -46,6 +46,9 @@ _MAX_PATTERN = 2_000  # characters
 _REGEX_PIECE = re.compile(r"\\.|\[\^?|\]", re.DOTALL)
 
 
+_CONTROL = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaPart:
     """A schema within the schema: where it stands, as a JSON pointer, and what is enforced of it."""
@@ -207,6 +210,15 @@ class _Checker:
         if not isinstance(value, str) or not value.startswith("#"):
             self._unsupported(at, keyword, "only references within the schema (#…) are followed")
         if value not in self._names:
+            target = self._resolve(value, at)
+            followed = {value}
+            while isinstance(target, Mapping) and isinstance(further := target.get("$ref"), str):
+                if further in followed:
+                    self._unsupported(at, keyword, f"{further} leads to itself and to nothing else")
+                if not further.startswith("#"):
+                    break
+                followed.add(further)
+                target = self._resolve(further, at)
             self._names[value] = name = f"d{len(self._names)}"
             self.pending.append((name, self._resolve(value, at), value))
         return f"#/$defs/{self._names[value]}"
@@ -230,6 +242,8 @@ class _Checker:
                 continue
             if abs(number) >= _EXACT or 0 < abs(number) < 1e-6:
                 self._unsupported(at, keyword, "numbers from 2⁵³ and those closer to 0 than 1e-6 are not exact")
+        if any(isinstance(text, str) and _CONTROL.search(text) for text in _leaves(value)):
+            self._unsupported(at, keyword, "control characters that only \\uXXXX could spell are not written")
         self._check_text(value, at, keyword)
         return value
 
