@@ -4,6 +4,7 @@ Function tools only: custom and hosted ones are refused by name. A function's `p
 grammar can enforce them is for the chat service to say. Unknown keys are `unknown_keys`' business, not ours.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from handler.api.values import (
@@ -63,7 +64,9 @@ class ToolChoiceReader:
             case str():
                 raise InvalidRequest(f"Invalid value for '{path}': expected {self.summary}.", param=path)
             case dict() as item if item.get("type") == "allowed_tools":
-                return _allowed(required(item, "allowed_tools", as_object, path), f"{path}.allowed_tools")
+                return read_allowed(
+                    required(item, "allowed_tools", as_object, path), f"{path}.allowed_tools", _function_name
+                )
             case dict() as item:
                 return NamedTool(name=_function_name(item, path))
         raise wrong_type(path, "a string or an object", value)
@@ -103,7 +106,8 @@ def read_function(item: JsonObject, path: str) -> Tool:
     )
 
 
-def _allowed(item: JsonObject, path: str) -> AllowedTools:
+def read_allowed(item: JsonObject, path: str, function_name: Callable[[JsonObject, str], str]) -> AllowedTools:
+    """The object with `mode` and `tools`, each of which `function_name` reads at its path. Raises InvalidRequest."""
     match required(item, "mode", as_text, path):
         case "auto" | "required" as mode:
             pass
@@ -116,7 +120,7 @@ def _allowed(item: JsonObject, path: str) -> AllowedTools:
         raise InvalidRequest(
             f"Invalid '{path}': empty array. Expected at least one tool.", param=path, code="empty_array"
         )
-    return AllowedTools(mode=mode, names=tuple(_function_name(tool, f"{path}[{i}]") for i, tool in enumerate(tools)))
+    return AllowedTools(mode=mode, names=tuple(function_name(tool, f"{path}[{i}]") for i, tool in enumerate(tools)))
 
 
 def _function_name(item: JsonObject, path: str) -> str:
@@ -124,12 +128,17 @@ def _function_name(item: JsonObject, path: str) -> str:
 
 
 def _function(item: JsonObject, path: str) -> JsonObject:
+    check_type(item, path)
+    return required(item, "function", as_object, path)
+
+
+def check_type(item: JsonObject, path: str) -> None:
+    """Raises UnsupportedValue for a tool that is no function."""
     if required(item, "type", as_text, path) != "function":
         raise UnsupportedValue(
             f"Unsupported value: '{path}.type' supports only 'function' here; there are no custom and no hosted tools.",
             param=f"{path}.type",
         )
-    return required(item, "function", as_object, path)
 
 
 def tool_objects(value: Json, path: str) -> list[JsonObject]:

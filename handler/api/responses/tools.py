@@ -6,10 +6,10 @@ business, not ours.
 
 from typing import Final
 
-from handler.api.tools import MAX_TOOLS, read_function, tool_objects
+from handler.api.tools import MAX_TOOLS, check_type, read_allowed, read_function, tool_objects
 from handler.api.values import Json, JsonObject, Only, as_text, optional, required, wrong_type
-from handler.chat.tools import AllowedTools, NamedTool, Tool, ToolChoice
-from handler.errors import InvalidRequest, UnsupportedValue
+from handler.chat.tools import NamedTool, Tool, ToolChoice
+from handler.errors import InvalidRequest
 
 # Every key that the shapes may carry; within `parameters`, any.
 TOOL_KEYS: Final = frozenset(
@@ -41,7 +41,7 @@ class Choice:
             case str():
                 raise InvalidRequest(f"Invalid value for '{path}': expected {self.summary}.", param=path)
             case dict() as item if item.get("type") == "allowed_tools":
-                return _allowed(item, path)
+                return read_allowed(item, path, _function_name)
             case dict() as item:
                 return NamedTool(name=_function_name(item, path))
         raise wrong_type(path, "a string or an object", value)
@@ -59,36 +59,12 @@ def repeated_tool(item: JsonObject) -> JsonObject:
 
 
 def _tool(item: JsonObject, path: str) -> Tool:
-    _check_type(item, path)
+    check_type(item, path)
     for key, reader in _REFUSED.items():
         optional(item, key, reader, path)
     return read_function(item, path)
 
 
-def _allowed(item: JsonObject, path: str) -> AllowedTools:
-    match required(item, "mode", as_text, path):
-        case "auto" | "required" as mode:
-            pass
-        case _:
-            raise InvalidRequest(
-                f'Invalid value for \'{path}.mode\': expected "auto" or "required".', param=f"{path}.mode"
-            )
-    tools, path = required(item, "tools", tool_objects, path), f"{path}.tools"
-    if not tools:
-        raise InvalidRequest(
-            f"Invalid '{path}': empty array. Expected at least one tool.", param=path, code="empty_array"
-        )
-    return AllowedTools(mode=mode, names=tuple(_function_name(tool, f"{path}[{i}]") for i, tool in enumerate(tools)))
-
-
 def _function_name(item: JsonObject, path: str) -> str:
-    _check_type(item, path)
+    check_type(item, path)
     return required(item, "name", as_text, path)
-
-
-def _check_type(item: JsonObject, path: str) -> None:
-    if required(item, "type", as_text, path) != "function":
-        raise UnsupportedValue(
-            f"Unsupported value: '{path}.type' supports only 'function' here; there are no custom and no hosted tools.",
-            param=f"{path}.type",
-        )
