@@ -1,16 +1,21 @@
 """Small stand-ins shaped by the Protocols of handler.engine.ports, shared by every area's tests."""
 
+import copy
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handler.chat.service import ChatService, ServedModel
 from handler.chat.template import ChatTemplate
+from handler.engine.step import Step
 from handler.grammar.compiler import GrammarCompiler
+
+T = TypeVar("T")
 
 IM_START, IM_END, END_OF_TEXT = 256, 257, 258
 CONTROL_TOKENS = {"<|im_start|>": IM_START, "<|im_end|>": IM_END, "<|endoftext|>": END_OF_TEXT}
@@ -75,6 +80,17 @@ class ScriptedDecoder:
     def open(self) -> "ScriptedSession":
         return ScriptedSession(self)
 
+    def advance(self, sessions: Sequence["ScriptedSession"], token_ids: Sequence[int]) -> NDArray[np.float32]:
+        self.call()
+        return np.concatenate([s.append([i]) for s, i in zip(sessions, token_ids, strict=True)])
+
+    def call(self) -> None:
+        """One forward call, of however many sessions."""
+        with self.lock:
+            self.forward_calls += 1
+        if self.step_seconds:
+            time.sleep(self.step_seconds)
+
     def row(self, step: int) -> Mapping[int, float]:
         """The logits of the step-th generated token (from 0)."""
         rows = list(self.script.encode()) if isinstance(self.script, str) else self.script
@@ -96,20 +112,24 @@ class ScriptedSession:
     def length(self) -> int:
         return len(self._tokens)
 
+    @property
+    def nbytes(self) -> int:
+        return self.length
+
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
+        self._decoder.call()
+        return self.append(token_ids, logits_rows)
+
+    def append(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
         decoder = self._decoder
         if self.length + len(token_ids) > decoder.context_window:
             raise ValueError("the context window is full")
-        with decoder.lock:
-            decoder.forward_calls += 1
         if self._prompt_is_over:
             self._step += len(token_ids)
         else:
             self._prompt.extend(int(i) for i in token_ids)
             self._prompt_is_over = len(token_ids) < decoder.prefill_chunk
         self._tokens.extend(int(i) for i in token_ids)
-        if decoder.step_seconds:
-            time.sleep(decoder.step_seconds)
         if decoder.fail_at == self._step:
             raise RuntimeError("scripted failure")
         logits = np.zeros((logits_rows, decoder.vocab_size), np.float32)
@@ -124,24 +144,17 @@ class ScriptedSession:
         del self._tokens[length:]
         self._step = max(0, length - len(self._prompt))
 
-    def fork(self, count: int) -> "ScriptedBatch":
-        return ScriptedBatch(self, count)
+    def fork(self, count: int) -> "list[ScriptedSession]":
+        """Copies, which go on with the same script."""
+        copies = [copy.copy(self) for _ in range(count)]
+        for fork in copies:
+            fork._tokens = self._tokens.copy()
+        return copies
 
 
-class ScriptedBatch:
-    """Copies of a sequence: the same script for each, and one forward call for all."""
-
-    def __init__(self, sequence: ScriptedSession, count: int) -> None:
-        self._sequence = sequence
-        self._count = count
-
-    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
-        assert len(token_ids) == self._count
-        return np.repeat(self._sequence.forward(token_ids[:1]), self._count, axis=0)
-
-    def keep(self, rows: Sequence[int]) -> None:
-        assert list(rows) == sorted(set(rows))
-        self._count = len(rows)
+def told(events: Iterable[T]) -> list[T]:
+    """The events without the Steps."""
+    return [event for event in events if not isinstance(event, Step)]
 
 
 def chat_service(

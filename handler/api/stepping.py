@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+from handler.engine.step import Step
+
 T = TypeVar("T")
 
 # Enough for the event loop to send one item while the engine computes the next; few enough that a client that leaves
@@ -139,6 +141,9 @@ class Stream(Generic[T]):
             if self._iterator is None:
                 self._iterator = self._start()
             item = next(self._iterator)
+            if isinstance(item, Step):
+                item.run()
+                return True
         except StopIteration:
             return self._end(None)
         except Exception as error:  # whatever it is, it belongs to the consumer

@@ -10,11 +10,12 @@ from functools import cached_property
 from handler.chat.raw import RawText, check_known
 from handler.chat.service import ServedModel, check_ends, check_token_ids
 from handler.engine.decode import generate
-from handler.engine.events import Delta, Finished, Prefilling, SampledToken, Stopped, Usage
+from handler.engine.events import Delta, Finished, SampledToken, Stopped, Usage
 from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Grammar
 from handler.engine.scoring import score
+from handler.engine.step import Step
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
 
 # Text, or the token ids themselves.
@@ -40,7 +41,7 @@ class Echo:
     tokens: tuple[EchoedToken, ...] = ()
 
 
-CompletionEvent = Prefilling | Echo | Delta | Stopped | Finished
+CompletionEvent = Step | Echo | Delta | Stopped | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class PreparedCompletion:
             for event in self._continuation(prompt, should_stop):
                 if isinstance(event, Finished):
                     counts.append(event.usage)
-                elif isinstance(event, Prefilling) or not first_choice:
+                elif isinstance(event, Step) or not first_choice:
                     yield event
                 else:
                     yield replace(event, choice=first_choice + event.choice)
@@ -102,7 +103,7 @@ class PreparedCompletion:
 
     def _continuation(
         self, prompt: RawPrompt, should_stop: Callable[[], bool]
-    ) -> Iterator[Prefilling | Delta | Stopped | Finished]:
+    ) -> Iterator[Step | Delta | Stopped | Finished]:
         if self.params.max_tokens == 0:
             yield from (Stopped(choice=choice, reason="length") for choice in range(self.params.n))
             yield Finished(usage=Usage(prompt_tokens=len(prompt.token_ids), completion_tokens=0))

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from handler.engine.events import Finished, Prefilling, SampledToken
+from handler.engine.events import Finished, SampledToken
+from handler.engine.step import Step
 
 ChatFinishReason = Literal["stop", "length", "tool_calls"]
 
@@ -54,4 +55,4 @@ class Stopped:
     choice: int = 0
 
 
-ChatEvent = Prefilling | TextDelta | ReasoningDelta | ToolCallStart | ToolCallArguments | Stopped | Finished
+ChatEvent = Step | TextDelta | ReasoningDelta | ToolCallStart | ToolCallArguments | Stopped | Finished

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from handler.engine.embedding import Embedded, Encoder, Vectors, embed
-from handler.engine.events import Finished, Prefilling, Usage
+from handler.engine.events import Finished, Usage
 from handler.errors import ContextLengthExceeded, InvalidRequest
 
 _STEP_CHARACTERS = 16_384  # tokenized in one step: some milliseconds
@@ -42,7 +42,15 @@ class EmbeddingModel:
     dimensions: int
 
 
-EmbeddingEvent = Prefilling | Embedded | Finished
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """`done` of `total` texts are tokens: a place to interleave other work or to stop."""
+
+    done: int
+    total: int
+
+
+EmbeddingEvent = Tokenized | Embedded | Finished
 
 
 class PreparedEmbedding:
@@ -55,7 +63,7 @@ class PreparedEmbedding:
         self.prompt_tokens = 0
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[EmbeddingEvent, None, None]:
-        """`Prefilling` (done and total in texts) while tokenizing, then `Embedded` for each batch, and one `Finished`.
+        """`Tokenized` now and then while tokenizing, then `Embedded` for each batch, and one `Finished`.
 
         Raises ContextLengthExceeded for the first text that does not fit, DeadlineExceeded once `should_stop()`.
         """
@@ -66,7 +74,7 @@ class PreparedEmbedding:
             characters += len(given)
             if characters >= _STEP_CHARACTERS:
                 characters = 0
-                yield Prefilling(done=len(texts), total=len(self._inputs))
+                yield Tokenized(len(texts), len(self._inputs))
         self.prompt_tokens = sum(map(len, texts))
         yield from embed(self._model.encoder, texts, self._shape, should_stop)
         yield Finished(usage=Usage(prompt_tokens=self.prompt_tokens, completion_tokens=0))

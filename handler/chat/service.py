@@ -60,7 +60,7 @@ class PreparedChat:
         return len(self.prompt_ids)
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[ChatEvent, None, None]:
-        """Runs the model, lazily: `Prefilling`s; text, thoughts and calls, at least one event for each token; one
+        """Runs the model, lazily: `Step`s; text, thoughts and calls, at least one event for each token; one
         `Stopped` for each choice, one `Finished`.
 
         Each call is an answer of its own. Once `should_stop()` is true it ends as `length` with the text so far.

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from handler.engine.choice import Choice
-from handler.engine.events import Event, Finished, Prefilling, Usage
+from handler.engine.events import Event, Finished, Usage
 from handler.engine.params import GenerationParams
-from handler.engine.ports import Decoder, Grammar, KVBatch, KVSession, StopScope, Tokenizer
-
-Rows = NDArray[np.float32]
+from handler.engine.ports import Decoder, Grammar, KVSession, StopScope, Tokenizer
+from handler.engine.step import Feed, Rows, Step
 
 
 def generate(
@@ -27,11 +23,11 @@ def generate(
     """`params.n` answers to `prompt_ids` (at least one, fewer than the window), each within `grammar()`, stop strings
     matched within `stop_scope()`.
 
-    Yields `Prefilling`s, `Delta`s, one `Stopped` for each choice, one `Finished`. A choice ends with `stop` at an end
+    Yields `Step`s, `Delta`s, one `Stopped` for each choice, one `Finished`. A choice ends with `stop` at an end
     token, one of `stop_token_ids`, a stop string or where its grammar can only end, and with `length` at `max_tokens`,
-    at the end of the window, or as soon as `should_stop()` is true, which is asked before each forward call. One Delta
-    follows each token but the end token, with the text that has become final: a step is never longer than one forward
-    call. What is still held at the end is a last Delta. Closing the iterator drops the KV session.
+    at the end of the window, or as soon as `should_stop()` is true, which is asked before each Step. One Delta follows
+    each token but the end token, with the text that has become final. What is still held at the end is a last Delta.
+    Nothing runs between the events but what a Step holds. Closing the iterator drops the KV sessions.
     Raises ValueError for a prompt that is empty or leaves no room.
     """
     room = decoder.context_window - len(prompt_ids)
@@ -52,13 +48,10 @@ def generate(
         for index in range(params.n)
     ]
     session = decoder.open()
-    row = yield from _prefill(session, prompt_ids, decoder.prefill_chunk, should_stop)
-    if row is not None and len(choices) == 1:
-        yield from _decode(session, choices[0], row, decoder.prefill_chunk, should_stop)
-    elif row is not None:
-        batch = session.fork(len(choices))
-        del session
-        yield from _decode_together(batch, choices, row, should_stop)
+    row = yield from _prefill(decoder, session, prompt_ids, should_stop)
+    if row is not None:
+        others = session.fork(params.n - 1) if params.n > 1 else ()
+        yield from _decode(decoder, list(zip(choices, [session, *others], strict=True)), row, should_stop)
     for choice in choices:
         if not choice.closed:
             choice.stop("length")
@@ -68,17 +61,19 @@ def generate(
 
 
 def _prefill(
-    session: KVSession, prompt_ids: Sequence[int], chunk: int, should_stop: Callable[[], bool]
+    decoder: Decoder, session: KVSession, prompt_ids: Sequence[int], should_stop: Callable[[], bool]
 ) -> Generator[Event, None, Rows | None]:
-    """Runs the prompt, at most `chunk` tokens at a time. Returns the logits after it, [1, vocab_size]; None if told to
-    stop."""
+    """Runs the prompt, a chunk at a time. Returns the logits after it, [1, vocab_size]; None if told to stop."""
     logits: Rows | None = None
     while session.length < len(prompt_ids):
         if should_stop():
             return None
         start = session.length
-        logits = session.forward(prompt_ids[start : start + chunk_at(start, chunk)])
-        yield Prefilling(done=session.length, total=len(prompt_ids))
+        feed = Feed(session, prompt_ids[start : start + chunk_at(start, decoder.prefill_chunk)])
+        step = Step(decoder, (feed,))
+        yield step
+        step.run()
+        logits = feed.logits
     return logits
 
 
@@ -92,37 +87,33 @@ def chunk_at(position: int, chunk: int) -> int:
 
 
 def _decode(
-    session: KVSession, choice: Choice, rows: Rows, chunk: int, should_stop: Callable[[], bool]
+    decoder: Decoder, sequences: list[tuple[Choice, KVSession]], row: Rows, should_stop: Callable[[], bool]
 ) -> Iterator[Event]:
-    """Decodes the only choice to its end, or until told to stop; `rows`: the logits after the prompt."""
+    """Decodes each choice to its end, all of them in each step, or until told to stop; `row`: the logits after the
+    prompt."""
+    found = [row] * len(sequences)
     while True:
-        for row in rows:
-            yield from choice.advance(row)
-            if choice.ended is not None:
-                yield from choice.close()
-                return
-        if should_stop():
+        ended = False
+        for (choice, _), rows in zip(sequences, found, strict=True):
+            yield from _read(choice, rows)
+            ended |= choice.ended is not None
+        if ended:
+            sequences = [(choice, session) for choice, session in sequences if choice.ended is None]
+        if not sequences or should_stop():
             return
-        tokens = choice.feed(chunk)
-        wanted = choice.rows_wanted
-        rows = session.forward(tokens, max(1, wanted))[:wanted]
+        feeds = [Feed(session, choice.feed(decoder.prefill_chunk)) for choice, session in sequences]
+        for feed, (choice, _) in zip(feeds, sequences, strict=True):
+            feed.wanted = max(1, choice.rows_wanted)
+        step = Step(decoder, feeds)
+        yield step
+        step.run()
+        found = [feed.logits[: choice.rows_wanted] for feed, (choice, _) in zip(feeds, sequences, strict=True)]
 
 
-def _decode_together(
-    batch: KVBatch, choices: Sequence[Choice], rows: Rows, should_stop: Callable[[], bool]
-) -> Iterator[Event]:
-    """Decodes several choices, a token of each in one step, until all have ended, or until told to stop."""
-    rows = np.repeat(rows, len(choices), axis=0)
-    while True:
-        for choice, row in zip(choices, rows, strict=True):
-            if choice.rows_wanted:  # not so while it has forced tokens to feed
-                yield from choice.advance(row)
-                if choice.ended is not None:
-                    yield from choice.close()
-        going_on = [index for index, choice in enumerate(choices) if choice.ended is None]
-        if not going_on or should_stop():
+def _read(choice: Choice, rows: Rows) -> Iterator[Event]:
+    """A token from each row of logits, and the end where there is one."""
+    for row in rows:
+        yield from choice.advance(row)
+        if choice.ended is not None:
+            yield from choice.close()
             return
-        if len(going_on) < len(choices):
-            choices = [choices[index] for index in going_on]
-            batch.keep(going_on)
-        rows = batch.forward([token_id for choice in choices for token_id in choice.feed(1)])

@@ -1,7 +1,10 @@
-"""What a generation yields: frozen typed events; one `Stopped` for each choice, and `Finished` last. Pure."""
+"""What a generation yields: Steps, and between them frozen typed events; one `Stopped` for each choice, and `Finished`
+last. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from handler.engine.step import Step
 
 FinishReason = Literal["stop", "length"]
 
@@ -22,14 +25,6 @@ class SampledToken:
 
     chosen: TokenLogprob
     top: tuple[TokenLogprob, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prefilling:
-    """A chunk of the prompt has been run: a place to interleave other work or to stop."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +65,4 @@ class Finished:
     usage: Usage
 
 
-Event = Prefilling | Delta | Stopped | Finished
+Event = Step | Delta | Stopped | Finished

@@ -9,28 +9,17 @@ from numpy.typing import NDArray
 from handler.engine.grammar import GrammarSpec
 
 
-class KVBatch(Protocol):
-    """Sequences that advance together, one token each. Not thread-safe."""
-
-    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Appends one token to each sequence and returns the logits after it.
-
-        Returns float32 [sequences, vocab_size]; a view that the next call overwrites.
-        Raises ValueError if the sequences would outgrow the context window.
-        """
-        ...
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drops all sequences but `rows`, at least one, ascending: these are the batch from now on."""
-        ...
-
-
 class KVSession(Protocol):
     """One sequence's KV cache on a decoder. Not thread-safe: one owner at a time."""
 
     @property
     def length(self) -> int:
         """Positions held, in tokens."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the KV buffers held, room to grow included."""
         ...
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
@@ -45,8 +34,8 @@ class KVSession(Protocol):
         """Forgets every position from `length` on. Raises ValueError if `length` exceeds the positions held."""
         ...
 
-    def fork(self, count: int) -> KVBatch:
-        """`count` copies of the sequence, at least one. The sequence itself stays as it is."""
+    def fork(self, count: int) -> "Sequence[KVSession]":
+        """`count` copies of the sequence, at least one, each a session of its own. The sequence stays as it is."""
         ...
 
 
@@ -68,6 +57,14 @@ class Decoder(Protocol):
 
     def open(self) -> KVSession:
         """A new, empty sequence."""
+        ...
+
+    def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Appends one token to each of several sessions of this decoder, of any lengths, in one step.
+
+        Returns float32 [len(sessions), vocab_size], the logits after each token; a view that the next call overwrites.
+        Raises ValueError, and then no session has changed, if one of them would outgrow the context window.
+        """
         ...
 
 

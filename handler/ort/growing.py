@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from handler.engine.ports import KVBatch
+from handler.engine.ports import KVSession
 from handler.errors import ArtifactError
 from handler.manifest import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS, ModelManifest, TensorSpec
 
@@ -47,6 +47,15 @@ class GrowingKVDecoder:
     def open(self) -> "GrowingKVSession":
         return GrowingKVSession(_Sequences(self._session, self._manifest, self._past_axes, 1))
 
+    def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
+        for session in sessions:
+            if session.length == self.context_window:
+                raise ValueError(
+                    f"{session.length + 1} positions do not fit the context window of {self.context_window}"
+                )
+        pairs = zip(sessions, token_ids, strict=True)
+        return np.concatenate([session.forward([token_id]) for session, token_id in pairs])
+
 
 class GrowingKVSession:
     """One sequence. Not thread-safe."""
@@ -71,22 +80,12 @@ class GrowingKVSession:
         if length < self.length:
             self._sequences.truncate(length)
 
-    def fork(self, count: int) -> KVBatch:
-        return GrowingKVBatch(self._sequences.copies(count))
+    @property
+    def nbytes(self) -> int:
+        return self._sequences.nbytes
 
-
-class GrowingKVBatch:
-    """Sequences side by side, of one length. Not thread-safe."""
-
-    def __init__(self, sequences: "_Sequences") -> None:
-        self._sequences = sequences
-
-    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
-        rows: NDArray[np.float32] = self._sequences.run(np.asarray(token_ids, np.int64)[:, np.newaxis])[:, 0]
-        return rows
-
-    def keep(self, rows: Sequence[int]) -> None:
-        self._sequences.take(rows)
+    def fork(self, count: int) -> "list[GrowingKVSession]":
+        return [GrowingKVSession(self._sequences.copies(1)) for _ in range(count)]
 
 
 class _Sequences:
@@ -134,6 +133,10 @@ class _Sequences:
         self._pasts = dict(zip(self._pasts, self._binding.get_outputs()[1:], strict=True))
         self.length = total
         return self._logits
+
+    @property
+    def nbytes(self) -> int:
+        return sum(int(past.numpy().nbytes) for past in self._pasts.values())
 
     def truncate(self, length: int) -> None:
         self._select(lambda name: (range(length), self._past_axes[name]))

@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from handler import manifest
-from handler.engine.ports import KVBatch, KVSession
+from handler.engine.ports import KVSession
 from handler.manifest import ModelManifest
 
 _FIRST_CAPACITY = 256  # positions; SmolLM2-135M: 12 MB
@@ -43,6 +43,15 @@ class SharedKVDecoder:
 
     def open(self) -> KVSession:
         return SharedKVSession(_Buffers(self._session, self._model, 1))
+
+    def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
+        for session in sessions:
+            if session.length == self.context_window:
+                raise ValueError(
+                    f"{session.length + 1} positions do not fit the context window of {self.context_window}"
+                )
+        pairs = zip(sessions, token_ids, strict=True)
+        return np.concatenate([session.forward([token_id]) for session, token_id in pairs])
 
 
 class SharedKVSession:
@@ -79,31 +88,12 @@ class SharedKVSession:
             raise ValueError(f"cannot truncate {self.length} positions to {length}")
         self._buffers.length = length
 
-    def fork(self, count: int) -> KVBatch:
-        return SharedKVBatch(self._buffers.copies(count))
+    @property
+    def nbytes(self) -> int:
+        return self._buffers.nbytes
 
-
-class SharedKVBatch:
-    """Sequences side by side, of one length."""
-
-    def __init__(self, buffers: "_Buffers") -> None:
-        self._buffers = buffers
-        self._step = buffers.step(1, 1)
-
-    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Appends one token to each sequence; returns float32 [sequences, vocab_size], which the next call overwrites.
-
-        Raises ValueError if the window is full.
-        """
-        self._step.ids[:, 0] = token_ids
-        self._buffers.run(self._step)
-        rows: NDArray[np.float32] = self._step.logits[:, 0]
-        return rows
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drops all sequences but `rows`, ascending."""
-        self._buffers.keep(rows)
-        self._step = self._buffers.step(1, 1)
+    def fork(self, count: int) -> "list[SharedKVSession]":
+        return [SharedKVSession(self._buffers.copies(1)) for _ in range(count)]
 
 
 class _Buffers:
@@ -118,6 +108,11 @@ class _Buffers:
         self._binding = session.io_binding()
         self._bound: _Step | None = None
         self._set_rows(rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the KV buffers."""
+        return sum(buffer.nbytes for buffer in self._kv)
 
     def step(self, length: int, logits_rows: int) -> "_Step":
         """New buffers for steps of `length` tokens."""
@@ -146,19 +141,6 @@ class _Buffers:
         copies.length = self.length
         copies._replace_kv(self._capacity, self._kv)
         return copies
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Moves the sequences `rows`, ascending, to the front, and forgets the rest."""
-        kept = []
-        for buffer in self._kv:
-            for row, source in enumerate(rows):
-                if row != source:
-                    buffer[row, :, : self.length] = buffer[source, :, : self.length]
-            kept.append(buffer[: len(rows)])
-        self._kv = kept
-        self._bound = None
-        self._set_rows(len(rows))
-        self._bind_kv()
 
     def _set_rows(self, rows: int) -> None:
         self._rows = rows

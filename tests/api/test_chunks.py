@@ -13,7 +13,7 @@ from handler.api.chunks import AnswerForm, Chunks, Envelope, dumps, logprobs_obj
 from handler.api.record import RequestRecord
 from handler.api.values import JsonObject
 from handler.chat.deltas import ChatEvent, ReasoningDelta, Stopped, TextDelta, ToolCallArguments, ToolCallStart
-from handler.engine.events import Finished, Prefilling, SampledToken, TokenLogprob, Usage
+from handler.engine.events import Finished, SampledToken, TokenLogprob, Usage
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVELOPE = Envelope(id="chatcmpl-1", created=1_700_000_000, model="smol", fingerprint="fp_0123456789")
@@ -30,8 +30,6 @@ SPLIT = (
     SampledToken(chosen=candidate(b"\xa9", 0.0), top=(candidate(b"\xa9", 0.0),)),
 )
 PLAIN: tuple[ChatEvent, ...] = (
-    Prefilling(done=3, total=5),
-    Prefilling(done=5, total=5),
     TextDelta(text="Hé"),
     TextDelta(text='"\n'),
     TextDelta(text=""),

@@ -8,11 +8,11 @@ import pytest
 from handler.chat.completion import Constraint, Echo, EchoedToken, Prompt, prepare_completion
 from handler.chat.raw import RawText
 from handler.chat.service import ServedModel
-from handler.engine.events import Delta, Finished, Prefilling, SampledToken, Stopped, TokenLogprob, Usage
+from handler.engine.events import Delta, Finished, SampledToken, Stopped, TokenLogprob, Usage
 from handler.engine.grammar import ChoiceGrammar
 from handler.engine.params import GenerationParams
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
-from tests.fakes import END_OF_TEXT, IM_END, IM_START, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service
+from tests.fakes import END_OF_TEXT, IM_END, IM_START, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service, told
 
 GREEDY = GenerationParams(temperature=0, max_tokens=16)
 EVEN = -math.log(VOCAB_SIZE)  # what the scripted model thinks of any token of a prompt: all are alike to it
@@ -39,8 +39,7 @@ def test_a_prompt_is_continued_as_it_is() -> None:
     decoder = ScriptedDecoder("is")
     prepared = prepare_completion(model(decoder), ["this "], GREEDY, echo=False)
     assert prepared.prompt_tokens == 5
-    assert list(prepared.events()) == [
-        Prefilling(done=5, total=5),
+    assert told(prepared.events()) == [
         Delta(text="i"),
         Delta(text="s"),
         Stopped(reason="stop"),
@@ -155,9 +154,8 @@ def test_a_prompt_that_is_only_run_may_fill_the_window() -> None:
 
 def test_an_echo_with_log_probabilities_tells_them_of_every_token_but_the_first() -> None:
     params = dataclasses.replace(GREEDY, max_tokens=0, top_logprobs=0)
-    events = list(prepare_completion(model(), ["ab<|im_end|>"], params, echo=True).events())
-    assert events[:2] == [
-        Prefilling(done=2, total=2),
+    events = told(prepare_completion(model(), ["ab<|im_end|>"], params, echo=True).events())
+    assert events[:1] == [
         Echo(
             choice=0,
             text="ab<|im_end|>",
@@ -178,7 +176,7 @@ def _best(token_id: int) -> TokenLogprob:
 def test_a_start_token_of_ours_is_scored_but_not_shown() -> None:
     params = dataclasses.replace(GREEDY, max_tokens=0, top_logprobs=0)
     served = model(start_token_ids=(END_OF_TEXT,))
-    echo = list(prepare_completion(served, ["ab"], params, echo=True).events())[1]
+    echo = told(prepare_completion(served, ["ab"], params, echo=True).events())[0]
     assert isinstance(echo, Echo)
     assert echo.text == "ab"
     assert [(token.token_id, token.shown) for token in echo.tokens] == [(END_OF_TEXT, b""), (97, b"a"), (98, b"b")]
@@ -187,7 +185,7 @@ def test_a_start_token_of_ours_is_scored_but_not_shown() -> None:
 
 def test_a_space_of_the_vocabularys_own_is_not_shown() -> None:
     params = dataclasses.replace(GREEDY, max_tokens=0, top_logprobs=0)
-    echo = list(prepare_completion(model(tokenizer=SpaceFirst()), ["ab"], params, echo=True).events())[1]
+    echo = told(prepare_completion(model(tokenizer=SpaceFirst()), ["ab"], params, echo=True).events())[0]
     assert isinstance(echo, Echo)
     assert [token.shown for token in echo.tokens] == [b"", b"a", b"b"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from handler.chat.embedding import EmbeddingInput
+from handler.chat.embedding import EmbeddingInput, Tokenized
 from handler.engine.embedding import Embedded
-from handler.engine.events import Finished, Prefilling, Usage
+from handler.engine.events import Finished, Usage
 from handler.errors import ContextLengthExceeded, InvalidRequest
 from tests.embedding_fakes import END, START, WINDOW, FakeEncoder, embedding_service
 
@@ -58,5 +58,5 @@ def test_tokenizing_much_text_is_done_in_steps() -> None:
     encoder = FakeEncoder(context_window=20_000)
     inputs = [(f"input[{i}]", "x" * 9_000) for i in range(4)]
     events = list(embedding_service(encoder).prepare(inputs, dimensions=None).events())
-    assert events[:2] == [Prefilling(done=2, total=4), Prefilling(done=4, total=4)]
+    assert events[:2] == [Tokenized(2, 4), Tokenized(4, 4)]
     assert [type(event) for event in events[2:]] == [Embedded] * 4 + [Finished]

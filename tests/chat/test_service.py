@@ -4,11 +4,11 @@ from handler.chat.conversation import Conversation, Message
 from handler.chat.deltas import Stopped, TextDelta
 from handler.chat.service import ChatService
 from handler.chat.tools import ChatTools, Tool
-from handler.engine.events import Finished, Prefilling, Usage
+from handler.engine.events import Finished, Usage
 from handler.engine.grammar import RegexGrammar
 from handler.engine.params import GenerationParams
 from handler.errors import ArtifactError, ContextLengthExceeded, InvalidRequest, UnsupportedValue
-from tests.fakes import VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service
+from tests.fakes import VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, chat_service, told
 
 HI = Conversation(messages=(Message(role="user", content="Hi"),))
 HI_PROMPT = "⟦im_start⟧user\nHi⟦im_end⟧\n⟦im_start⟧assistant\n"
@@ -20,8 +20,7 @@ def test_a_chat_is_answered() -> None:
     decoder = ScriptedDecoder("Yes")
     prepared = chat_service(decoder).prepare(HI, GREEDY)
     assert prepared.prompt_tokens == HI_TOKENS
-    assert list(prepared.events()) == [
-        Prefilling(done=HI_TOKENS, total=HI_TOKENS),
+    assert told(prepared.events()) == [
         TextDelta(text="Y"),
         TextDelta(text="e"),
         TextDelta(text="s"),
@@ -55,8 +54,8 @@ def test_a_prompt_that_fills_the_window_is_refused_with_both_counts(window: int)
 
 def test_a_prompt_that_fits_runs_to_the_end_of_the_window() -> None:
     decoder = ScriptedDecoder("Hello", context_window=HI_TOKENS + 1)
-    events = list(chat_service(decoder).prepare(HI, GenerationParams(temperature=0, max_tokens=100)).events())
-    assert events[1:] == [
+    events = told(chat_service(decoder).prepare(HI, GenerationParams(temperature=0, max_tokens=100)).events())
+    assert events == [
         TextDelta(text="H"),
         Stopped(reason="length"),
         Finished(usage=Usage(prompt_tokens=HI_TOKENS, completion_tokens=1)),
@@ -103,4 +102,4 @@ def test_warming_up_finds_a_broken_template_before_the_first_chat() -> None:
 def test_one_preparation_can_be_answered_more_than_once() -> None:
     service: ChatService = chat_service(ScriptedDecoder([{97: 1.0, 98: 1.0}] * 30))
     prepared = service.prepare(HI, GenerationParams(seed=5, max_tokens=30))
-    assert list(prepared.events()) == list(prepared.events())
+    assert told(prepared.events()) == told(prepared.events())

@@ -16,7 +16,7 @@ from handler.engine.grammar import JsonObjectGrammar
 from handler.engine.params import GenerationParams
 from handler.errors import UnsupportedValue
 from tests.chat.speaking import END, MODELS, RandomDecoder, service_of
-from tests.fakes import ScriptedDecoder
+from tests.fakes import ScriptedDecoder, told
 
 MARKS = ThinkMarks("<think>", "</think>")
 HI = Conversation(messages=(Message(role="user", content="Hi"),))
@@ -86,9 +86,9 @@ def token_ids(name: str, text: str) -> list[int]:
 def test_thoughts_are_told_apart_and_counted() -> None:
     script = token_ids("qwen-thinking", "<think>ab\n</think>\n\nc")
     decoder = ScriptedDecoder(script, vocab_size=MODELS["qwen-thinking"][1].vocab_size)
-    events = list(service_of("qwen-thinking", decoder).prepare(HI, GenerationParams(temperature=0)).events())
+    events = told(service_of("qwen-thinking", decoder).prepare(HI, GenerationParams(temperature=0)).events())
     nothing = TextDelta(text="")
-    assert events[1:-1] == [
+    assert events[:-1] == [
         nothing,  # <think>
         ReasoningDelta(text="a"),
         ReasoningDelta(text="b"),
@@ -106,8 +106,8 @@ def test_thoughts_are_told_apart_and_counted() -> None:
 def test_a_prompt_that_opens_the_thought_leaves_only_its_end_to_the_model() -> None:
     script = token_ids("revealing", "a</think>b")
     decoder = ScriptedDecoder(script, vocab_size=MODELS["revealing"][1].vocab_size)
-    events = list(service_of("revealing", decoder).prepare(HI, GenerationParams(temperature=0)).events())
-    assert events[1:-1] == [
+    events = told(service_of("revealing", decoder).prepare(HI, GenerationParams(temperature=0)).events())
+    assert events[:-1] == [
         ReasoningDelta(text="a"),
         TextDelta(text=""),
         TextDelta(text="b"),

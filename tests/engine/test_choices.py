@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handler.engine.decode import generate
-from handler.engine.events import Delta, Event, Finished, Prefilling, Stopped, Usage
+from handler.engine.events import Delta, Event, Finished, Stopped, Usage
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Grammar
 from handler.engine.sampling import choice_seed
 from tests.engine.test_decode import PROMPT, PieceTokenizer, PrefixDecoder, any_params
-from tests.fakes import IM_END, FakeTokenizer, ScriptedDecoder
+from tests.fakes import IM_END, FakeTokenizer, ScriptedDecoder, told
 
 GREEDY = GenerationParams(temperature=0)
 ENDS = (IM_END,)
@@ -59,8 +59,7 @@ def run(
     tokenizer: FakeTokenizer | None = None,
 ) -> list[Event]:
     decoder, tokenizer = decoder or PrefixDecoder(), tokenizer or FakeTokenizer()
-    events = generate(decoder, tokenizer, PROMPT, params, ENDS, should_stop=should_stop, grammar=grammar)
-    return [event for event in events if not isinstance(event, Prefilling)]
+    return told(generate(decoder, tokenizer, PROMPT, params, ENDS, should_stop=should_stop, grammar=grammar))
 
 
 def of(events: Sequence[Event], choice: int) -> list[Event]:

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handler.engine.decode import generate
-from handler.engine.events import Delta, Event, Finished, Prefilling, Stopped, Usage
+from handler.engine.events import Delta, Event, Finished, Stopped, Usage
 from handler.engine.params import GenerationParams
 from handler.engine.ports import KVSession
+from handler.engine.step import Step
 from handler.engine.text import TextDecoder
-from tests.fakes import IM_END, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder
+from tests.fakes import IM_END, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, told
 
 Script = list[int | Mapping[int, float]]
 GREEDY = GenerationParams(temperature=0)
@@ -48,6 +49,9 @@ class PrefixDecoder:
         self.sessions.append(weakref.ref(session))
         return session
 
+    def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
+        return np.concatenate([s.forward([i]) for s, i in zip(sessions, token_ids, strict=True)])
+
 
 class PrefixSession:
     def __init__(self, decoder: PrefixDecoder) -> None:
@@ -76,24 +80,17 @@ class PrefixSession:
     def truncate(self, length: int) -> None:
         del self._tokens[length:]
 
-    def fork(self, count: int) -> "PrefixBatch":
-        return PrefixBatch([self.copy() for _ in range(count)])
+    @property
+    def nbytes(self) -> int:
+        return self.length
+
+    def fork(self, count: int) -> "list[PrefixSession]":
+        return [self.copy() for _ in range(count)]
 
     def copy(self) -> "PrefixSession":
         copy = PrefixSession(self._decoder)
         copy._tokens = self._tokens.copy()
         return copy
-
-
-class PrefixBatch:
-    def __init__(self, sequences: list[PrefixSession]) -> None:
-        self._sequences = sequences
-
-    def forward(self, token_ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.concatenate([s.forward([i]) for s, i in zip(self._sequences, token_ids, strict=True)])
-
-    def keep(self, rows: Sequence[int]) -> None:
-        self._sequences = [self._sequences[row] for row in rows]
 
 
 def run(
@@ -105,7 +102,7 @@ def run(
     tokenizer: FakeTokenizer | None = None,
 ) -> list[Event]:
     tokenizer = tokenizer or FakeTokenizer()
-    return list(generate(decoder or PrefixDecoder(), tokenizer, prompt, params, ENDS, should_stop=should_stop))
+    return told(generate(decoder or PrefixDecoder(), tokenizer, prompt, params, ENDS, should_stop=should_stop))
 
 
 def text(events: list[Event]) -> str:
@@ -125,9 +122,6 @@ def stop_after(calls: int) -> Callable[[], bool]:
 
 def test_the_events_of_a_short_answer() -> None:
     assert run(GREEDY, ScriptedDecoder("Hé!", prefill_chunk=10)) == [
-        Prefilling(done=10, total=23),
-        Prefilling(done=20, total=23),
-        Prefilling(done=23, total=23),
         Delta(text="H"),
         Delta(text=""),
         Delta(text="é"),
@@ -137,9 +131,25 @@ def test_the_events_of_a_short_answer() -> None:
     ]
 
 
+def test_a_step_comes_before_each_forward_call_and_runs_once() -> None:
+    """Whether the consumer runs it or leaves it to the answer."""
+    decoder = ScriptedDecoder("Hé!", prefill_chunk=10)
+    fed = []
+    events = generate(decoder, FakeTokenizer(), PROMPT, GREEDY, ENDS, should_stop=lambda: False)
+    for event in events:
+        if isinstance(event, Step):
+            assert decoder.forward_calls == len(fed)
+            fed.append([(feed.token_ids, feed.wanted) for feed in event.feeds])
+            if len(fed) % 2:
+                event.run()
+    prompt = [[(PROMPT[:10], 1)], [(PROMPT[10:20], 1)], [(PROMPT[20:], 1)]]
+    assert fed == prompt + [[([byte], 1)] for byte in "Hé!".encode()]
+    assert decoder.forward_calls == len(fed)
+
+
 def test_max_tokens_ends_the_answer_without_another_forward_call() -> None:
     decoder = ScriptedDecoder("Hello")
-    assert run(replace(GREEDY, max_tokens=2), decoder)[1:] == [
+    assert run(replace(GREEDY, max_tokens=2), decoder) == [
         Delta(text="H"),
         Delta(text="e"),
         Stopped(reason="length"),
@@ -166,7 +176,7 @@ def test_a_prompt_that_cannot_be_answered_is_refused(prompt: tuple[int, ...]) ->
 
 
 def test_a_stop_string_across_tokens_never_shows() -> None:
-    assert run(replace(GREEDY, stop=("lo w", "zzz")), ScriptedDecoder("hello world"))[1:] == [
+    assert run(replace(GREEDY, stop=("lo w", "zzz")), ScriptedDecoder("hello world")) == [
         Delta(text="h"),
         Delta(text="e"),
         Delta(text=""),  # "l" may begin the stop string
@@ -248,7 +258,7 @@ def test_should_stop_ends_the_answer_as_length_with_the_text_so_far(calls: int, 
 
 def test_should_stop_gives_out_what_a_stop_string_held_back() -> None:
     events = run(replace(GREEDY, stop=("abcd",)), ScriptedDecoder("abcdef"), should_stop=stop_after(2))
-    assert events[1:] == [
+    assert events == [
         Delta(text=""),
         Delta(text=""),
         Delta(text="ab"),
@@ -284,8 +294,7 @@ any_params = st.builds(
 @given(any_params, st.integers(1, 30))
 def test_the_size_of_prefill_chunks_changes_nothing(params: GenerationParams, chunk: int) -> None:
     def answer(prefill_chunk: int) -> list[Event]:
-        events = run(params, PrefixDecoder(prefill_chunk=prefill_chunk), tokenizer=PieceTokenizer())
-        return [event for event in events if not isinstance(event, Prefilling)]
+        return run(params, PrefixDecoder(prefill_chunk=prefill_chunk), tokenizer=PieceTokenizer())
 
     assert answer(chunk) == answer(len(PROMPT))
 

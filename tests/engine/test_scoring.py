@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from handler.engine.events import Prefilling, SampledToken, TokenLogprob
+from handler.engine.events import SampledToken, TokenLogprob
+from handler.engine.ports import KVSession
 from handler.engine.scoring import score
+from handler.engine.step import Step
 from tests.fakes import FakeTokenizer
 
 VOCAB = 4
@@ -27,11 +29,15 @@ class Bigram:
     def open(self) -> "BigramSession":
         return BigramSession(self)
 
+    def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
+        raise AssertionError(f"scoring has one sequence, asked to append {token_ids} to {sessions}")
+
 
 class BigramSession:
     def __init__(self, decoder: Bigram) -> None:
         self._decoder = decoder
         self.length = 0
+        self.nbytes = 0
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
         self._decoder.steps.append(len(token_ids))
@@ -44,10 +50,13 @@ class BigramSession:
     def truncate(self, length: int) -> None:
         raise AssertionError(f"scoring forgets nothing, asked for {length}")
 
+    def fork(self, count: int) -> list[KVSession]:
+        raise AssertionError(f"scoring has one sequence, asked for {count} more")
+
 
 def run(
     decoder: Bigram, token_ids: Sequence[int], top: int, stop_after: int = 100
-) -> tuple[list[Prefilling], tuple[SampledToken, ...]]:
+) -> tuple[list[Step], tuple[SampledToken, ...]]:
     scoring = score(decoder, FakeTokenizer(), token_ids, top, should_stop=lambda: len(decoder.steps) >= stop_after)
     events = []
     while True:
@@ -66,7 +75,7 @@ def entry(token_id: int, probability: float) -> TokenLogprob:
 def test_each_token_but_the_first_is_judged_by_what_came_before() -> None:
     events, scored = run(Bigram(), [0, 1, 1], 0)
     assert scored == (SampledToken(chosen=entry(1, 1 / 2), top=()), SampledToken(chosen=entry(1, 1 / 6), top=()))
-    assert events == [Prefilling(done=2, total=2)]
+    assert [[feed.token_ids for feed in event.feeds] for event in events] == [[[0, 1]]]
 
 
 def test_alternatives_are_listed_and_the_token_itself_always() -> None:

@@ -1,11 +1,12 @@
-"""Sequences that advance together: each is what it would be alone."""
+"""Sequences that advance in one step: each is what it would be alone."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from handler.engine.ports import Decoder
+from handler.engine.ports import Decoder, KVSession
 from handler.ort.growing import GrowingKVDecoder
 from tests.ort import decoders, test_growing
 
@@ -22,55 +23,59 @@ def model(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
     return decoders.decoder(tmp_path_factory.mktemp(recipe), recipe)
 
 
-def test_each_sequence_is_what_it_would_be_alone(model: Decoder, recipe: str) -> None:
+def begun(model: Decoder, prompt: list[int]) -> KVSession:
+    session = model.open()
+    session.forward(prompt)
+    return session
+
+
+def alone(model: Decoder, prompt: list[int], answer: list[int]) -> NDArray[np.float32]:
+    """The logits after each token of `answer`, of a sequence that has no neighbours."""
+    session = begun(model, prompt)
+    return np.concatenate([session.forward([token_id]).copy() for token_id in answer])
+
+
+def test_forks_go_their_own_ways(model: Decoder, recipe: str) -> None:
     """Over the growth of the buffers at 256 positions, and after sequences have ended."""
     prompt = decoders.tokens(250)
     answers = [decoders.tokens(12, seed) for seed in (2, 3, 4, 5)]
-    session = model.open()
-    session.forward(prompt)
-    batch = session.fork(4)
+    session = begun(model, prompt)
+    forks = session.fork(4)
     rows = list(range(4))
-    found: list[list[np.ndarray]] = [[] for _ in rows]
+    found: list[list[NDArray[np.float32]]] = [[] for _ in rows]
     for step in range(12):
-        if step == 4:
-            rows = [1, 3]
-            batch.keep([1, 3])
-        if step == 10:
-            rows = [3]
-            batch.keep([1])
-        for row, logits in zip(rows, batch.forward([answers[row][step] for row in rows]), strict=True):
-            found[row].append(logits.copy())
+        rows = {4: [1, 3], 10: [3]}.get(step, rows)
+        logits = model.advance([forks[row] for row in rows], [answers[row][step] for row in rows])
+        for row, found_row in zip(rows, logits, strict=True):
+            found[row].append(found_row.copy())
     for row, answer in enumerate(answers):
-        alone = decoders.logits(model, prompt + answer)[250 : 250 + len(found[row])]
-        np.testing.assert_allclose(found[row], alone, atol=TOLERANCE[recipe])
+        expected = alone(model, prompt, answer)[: len(found[row])]
+        np.testing.assert_allclose(found[row], expected, atol=TOLERANCE[recipe])
 
 
 def test_the_sequence_itself_stays_as_it_is(model: Decoder, recipe: str) -> None:
     prompt = decoders.tokens(20)
-    session = model.open()
-    session.forward(prompt)
-    session.fork(2).forward([5, 6])
+    session = begun(model, prompt)
+    model.advance(session.fork(2), [5, 6])
     assert session.length == 20
-    np.testing.assert_allclose(session.forward([7]), decoders.logits(model, [*prompt, 7])[-1:], atol=TOLERANCE[recipe])
+    np.testing.assert_allclose(session.forward([7]), alone(model, prompt, [7]), atol=TOLERANCE[recipe])
 
 
-def test_a_batch_cannot_outgrow_the_window(tmp_path: Path) -> None:
-    session = decoders.decoder(tmp_path, max_position_embeddings=4).open()
-    session.forward([1, 2, 3])
-    batch = session.fork(2)
-    batch.forward([4, 5])
+def test_one_that_would_outgrow_the_window_changes_none(tmp_path: Path) -> None:
+    model = decoders.decoder(tmp_path, max_position_embeddings=4)
+    short, full = begun(model, [1, 2]), begun(model, [1, 2, 3, 4])
     with pytest.raises(ValueError, match="5 positions do not fit the context window of 4"):
-        batch.forward([6, 7])
+        model.advance([short, full], [6, 7])
+    assert (short.length, full.length) == (2, 4)
+    np.testing.assert_array_equal(short.forward([6]), alone(model, [1, 2], [6]))
 
 
-def test_growing_tensors_are_copied_and_dropped_by_sequence() -> None:
-    """The graph's sums are over all sequences: of the mask, the keys held and the values held."""
-    session = GrowingKVDecoder(test_growing.session(), test_growing.manifest()).open()
-    session.forward([3, 4])
-    batch = session.fork(3)
-    sums = [9, 3 * (3 + 4) + 5 + 6 + 8, -3 * (3 + 4) - 5 - 6 - 8]
-    assert batch.forward([5, 6, 8]).tolist() == [[token, 2, *sums] for token in (5, 6, 8)]
-    batch.keep([0, 2])
-    sums = [8, 2 * (3 + 4) + 5 + 8 + 1 + 2, -2 * (3 + 4) - 5 - 8 - 1 - 2]
-    assert batch.forward([1, 2]).tolist() == [[1, 3, *sums], [2, 3, *sums]]
+def test_growing_tensors_are_copied() -> None:
+    """The graph's sums are over all sequences of a step: of the mask, the keys held and the values held."""
+    model = GrowingKVDecoder(test_growing.session(), test_growing.manifest())
+    session = begun(model, [3, 4])
+    first, second = session.fork(2)
+    model.advance([first, second], [5, 6])
+    assert first.forward([1]).tolist() == [[1, 3, 4, 3 + 4 + 5 + 1, -3 - 4 - 5 - 1]]
+    assert second.forward([2]).tolist() == [[2, 3, 4, 3 + 4 + 6 + 2, -3 - 4 - 6 - 2]]
     assert session.forward([1]).tolist() == [[1, 2, 3, 8, -8]]

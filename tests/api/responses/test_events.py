@@ -21,7 +21,7 @@ from handler.chat.deltas import (
     ToolCallArguments,
     ToolCallStart,
 )
-from handler.engine.events import Finished, Prefilling, SampledToken, TokenLogprob, Usage
+from handler.engine.events import Finished, SampledToken, TokenLogprob, Usage
 from handler.errors import ServerFault
 from tests.contract.bodies import event_faults, faults
 
@@ -47,8 +47,6 @@ WEATHER = (
 )
 ANSWERS: dict[str, tuple[ChatEvent, ...]] = {
     "plain": (
-        Prefilling(done=3, total=5),
-        Prefilling(done=5, total=5),
         TextDelta(text="Hé"),
         TextDelta(text=""),
         TextDelta(text='"\n'),
