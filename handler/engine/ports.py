@@ -40,7 +40,10 @@ class KVSession(Protocol):
 
 
 class Decoder(Protocol):
-    """A loaded decoder-only model. Thread-safe: sessions of one decoder may step in different threads."""
+    """A loaded decoder-only model. Thread-safe: sessions of one decoder may step in different threads.
+
+    But for those that have advanced together: they belong to one thread from then on.
+    """
 
     @property
     def vocab_size(self) -> int: ...

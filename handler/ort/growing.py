@@ -4,7 +4,8 @@ Past goes in, a longer present comes out, and is the past of the next step. The 
 an output OrtValue is bound as the next input, never copied through Python.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import onnxruntime as ort
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from handler.engine.ports import KVSession
 from handler.errors import ArtifactError
 from handler.manifest import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS, ModelManifest, TensorSpec
+from handler.ort.kv_buffers import check_fits
 
 _PREFILL_CHUNK = 128  # the graph computes logits for every position: 25 MB of them for 128 positions of 49,152 tokens
 
@@ -48,44 +50,72 @@ class GrowingKVDecoder:
         return GrowingKVSession(_Sequences(self._session, self._manifest, self._past_axes, 1))
 
     def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
-        for session in sessions:
-            if session.length == self.context_window:
-                raise ValueError(
-                    f"{session.length + 1} positions do not fit the context window of {self.context_window}"
-                )
-        pairs = zip(sessions, token_ids, strict=True)
-        return np.concatenate([session.forward([token_id]) for session, token_id in pairs])
+        """As the port says. Only sequences of one length can share a forward call here, as do the choices of a request:
+        they are joined, by a copy, when they first do. Each other one runs by itself."""
+        own = cast("Sequence[GrowingKVSession]", sessions)
+        for session in own:
+            check_fits(self._manifest, session.length + 1)
+        by_length: dict[int, list[int]] = {}
+        for index, session in enumerate(own):
+            by_length.setdefault(session.length, []).append(index)
+        if len(by_length) == 1:
+            return _advance(own, token_ids)
+        logits = np.empty((len(own), self.vocab_size), np.float32)
+        for indices in by_length.values():
+            logits[indices] = _advance([own[index] for index in indices], [token_ids[index] for index in indices])
+        return logits
 
 
 class GrowingKVSession:
-    """One sequence. Not thread-safe."""
+    """One sequence: a row of tensors that it may share with others of its length. Not thread-safe."""
 
-    def __init__(self, sequences: "_Sequences") -> None:
-        self._sequences = sequences
+    def __init__(self, sequences: "_Sequences", row: int = 0) -> None:
+        self.sequences = sequences
+        self.row = row
 
     @property
     def length(self) -> int:
-        return self._sequences.length
+        return self.sequences.length
+
+    @property
+    def nbytes(self) -> int:
+        return self.sequences.nbytes // self.sequences.rows
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
         step = len(token_ids)
         if not 1 <= logits_rows <= step:
             raise ValueError(f"{logits_rows} rows of logits asked of a step of {step} tokens")
-        rows: NDArray[np.float32] = self._sequences.run(np.asarray([token_ids], np.int64))[0, step - logits_rows :]
+        self._be_alone()
+        rows: NDArray[np.float32] = self.sequences.run(np.asarray([token_ids], np.int64))[0, step - logits_rows :]
         return rows
 
     def truncate(self, length: int) -> None:
         if not 0 <= length <= self.length:
             raise ValueError(f"a sequence of {self.length} tokens cannot be truncated to {length}")
         if length < self.length:
-            self._sequences.truncate(length)
-
-    @property
-    def nbytes(self) -> int:
-        return self._sequences.nbytes
+            self._be_alone()
+            self.sequences.truncate(length)
 
     def fork(self, count: int) -> "list[GrowingKVSession]":
-        return [GrowingKVSession(self._sequences.copies(1)) for _ in range(count)]
+        return [GrowingKVSession(self.sequences.joined([self])) for _ in range(count)]
+
+    def _be_alone(self) -> None:
+        """Others may share the tensors: it leaves them a row that nobody reads any more."""
+        if self.sequences.rows > 1:
+            self.sequences, self.row = self.sequences.joined([self]), 0
+
+
+def _advance(sessions: "Sequence[GrowingKVSession]", token_ids: Sequence[int]) -> NDArray[np.float32]:
+    """One forward call for sequences of one length."""
+    sequences = sessions[0].sequences
+    if [(session.sequences, session.row) for session in sessions] != [
+        (sequences, row) for row in range(sequences.rows)
+    ]:
+        sequences = sequences.joined(sessions)
+        for row, session in enumerate(sessions):
+            session.sequences, session.row = sequences, row
+    logits: NDArray[np.float32] = sequences.run(np.asarray(token_ids, np.int64)[:, np.newaxis])[:, 0]
+    return logits
 
 
 class _Sequences:
@@ -95,12 +125,13 @@ class _Sequences:
         self, session: ort.InferenceSession, manifest: ModelManifest, past_axes: dict[str, int], rows: int
     ) -> None:
         self.length = 0
+        self.rows = rows
         self._session = session
         self._manifest = manifest
         self._past_axes = past_axes
         self._binding = session.io_binding()
         self._inputs = {spec.name for spec in manifest.graph.inputs}
-        self._pasts = {
+        self.pasts = {
             spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(_empty_shape(spec, rows), dtype=spec.dtype))
             for spec in manifest.graph.past
         }
@@ -110,8 +141,7 @@ class _Sequences:
         """Appends `ids` [rows, step]; returns float32 [rows, step, vocab_size], which the next call overwrites."""
         rows, step = ids.shape
         total = self.length + step
-        if total > self._manifest.context_window:
-            raise ValueError(f"{total} tokens exceed the context window of {self._manifest.context_window}")
+        check_fits(self._manifest, total)
         positions = np.arange(self.length, total, dtype=np.int64)
         feeds = {
             INPUT_IDS: ids,
@@ -121,45 +151,37 @@ class _Sequences:
         for name, array in feeds.items():
             if name in self._inputs:
                 self._binding.bind_cpu_input(name, array)
-        for name, past in self._pasts.items():
+        for name, past in self.pasts.items():
             self._binding.bind_ortvalue_input(name, past)
         if self._logits.shape[:2] != ids.shape:
             self._logits = np.empty((rows, step, self._manifest.vocab_size), dtype=np.float32)
         self._binding.bind_output(LOGITS, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
-        for name in self._pasts:
+        for name in self.pasts:
             self._binding.bind_output(name.replace("past_key_values", "present"), "cpu")
         self._session.run_with_iobinding(self._binding)
         # The binding lists its outputs in the order in which they were bound: the logits first.
-        self._pasts = dict(zip(self._pasts, self._binding.get_outputs()[1:], strict=True))
+        self.pasts = dict(zip(self.pasts, self._binding.get_outputs()[1:], strict=True))
         self.length = total
         return self._logits
 
     @property
     def nbytes(self) -> int:
-        return sum(int(past.numpy().nbytes) for past in self._pasts.values())
+        return sum(int(past.numpy().nbytes) for past in self.pasts.values())
 
     def truncate(self, length: int) -> None:
-        self._select(lambda name: (range(length), self._past_axes[name]))
+        for name, past in self.pasts.items():
+            kept = past.numpy().take(range(length), axis=self._past_axes[name])
+            self.pasts[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(kept))
         self.length = length
 
-    def take(self, rows: Sequence[int]) -> None:
-        """`rows`, in this order, are the sequences from now on; one may come more than once."""
-        self._select(lambda _name: (rows, 0))
-
-    def copies(self, count: int) -> "_Sequences":
-        """`count` sequences that each hold what this one does."""
-        copies = _Sequences(self._session, self._manifest, self._past_axes, 1)
-        copies.length = self.length
-        copies._pasts = dict(self._pasts)
-        copies.take([0] * count)
-        return copies
-
-    def _select(self, which: Callable[[str], tuple[Sequence[int], int]]) -> None:
-        """Keeps the (indices, axis) that `which` says of each past."""
-        for name, past in self._pasts.items():
-            indices, axis = which(name)
-            kept = np.ascontiguousarray(past.numpy().take(indices, axis=axis))
-            self._pasts[name] = ort.OrtValue.ortvalue_from_numpy(kept)
+    def joined(self, sessions: "Sequence[GrowingKVSession]") -> "_Sequences":
+        """Copies of what `sessions` hold, which are as long as these: a row for each, in this order."""
+        joined = _Sequences(self._session, self._manifest, self._past_axes, len(sessions))
+        joined.length = self.length
+        for name in self.pasts:
+            rows = [session.sequences.pasts[name].numpy()[session.row] for session in sessions]
+            joined.pasts[name] = ort.OrtValue.ortvalue_from_numpy(np.stack(rows))
+        return joined
 
 
 def _past_axis(spec: TensorSpec) -> int:

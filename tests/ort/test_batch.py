@@ -79,3 +79,16 @@ def test_growing_tensors_are_copied() -> None:
     assert first.forward([1]).tolist() == [[1, 3, 4, 3 + 4 + 5 + 1, -3 - 4 - 5 - 1]]
     assert second.forward([2]).tolist() == [[2, 3, 4, 3 + 4 + 6 + 2, -3 - 4 - 6 - 2]]
     assert session.forward([1]).tolist() == [[1, 2, 3, 8, -8]]
+
+
+def test_growing_sequences_of_one_length_share_a_call_and_others_do_not() -> None:
+    """A call's sums tell who took part: one of two sequences counts both masks."""
+    model = GrowingKVDecoder(test_growing.session(), test_growing.manifest())
+    first, second, longer = begun(model, [1]), begun(model, [2]), begun(model, [3, 4])
+    masks = [row[2] for row in model.advance([first, longer, second], [1, 1, 1]).tolist()]
+    assert masks == [4, 3, 4]
+    assert [session.length for session in (first, second, longer)] == [2, 2, 3]
+    first.forward([3])
+    assert model.advance([second, first], [5, 6]).tolist() == [[5, 2, 3, 2 + 1 + 5, -8], [6, 3, 4, 1 + 1 + 3 + 6, -11]]
+    second.truncate(1)
+    assert second.forward([7]).tolist() == [[7, 1, 2, 9, -9]]

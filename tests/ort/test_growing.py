@@ -136,7 +136,7 @@ def test_a_sequence_is_not_truncated_to_what_it_does_not_hold(decoder: GrowingKV
 def test_the_window_is_the_limit(decoder: GrowingKVDecoder) -> None:
     sequence = decoder.open()
     sequence.forward([1] * WINDOW)
-    with pytest.raises(ValueError, match="17 tokens exceed the context window of 16"):
+    with pytest.raises(ValueError, match="17 positions do not fit the context window of 16"):
         sequence.forward([1])
     assert sequence.length == WINDOW
 

@@ -1,0 +1,100 @@
+"""KV buffers of a graph of the "shared" layout, bound as past and present of each layer: a step extends them in place.
+
+A step allocates nothing: ids, positions and logits live in buffers that stay bound.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from handler import manifest
+from handler.manifest import ModelManifest
+
+# For each past tensor of the graph, float32 [rows, heads, capacity, width]: a row is a sequence.
+KV = list[NDArray[np.float32]]
+
+_FIRST_CAPACITY = 256  # positions; SmolLM2-135M: 12 MB
+
+_Number = TypeVar("_Number", np.int32, np.int64, np.float32)
+
+
+def allocate(model: ModelManifest, rows: int, capacity: int) -> KV:
+    """Buffers with nothing in them."""
+    shapes = [(rows, int(spec.shape[1]), capacity, int(spec.shape[3])) for spec in model.graph.past]
+    return [np.empty(shape, np.float32) for shape in shapes]
+
+
+def capacity_for(model: ModelManifest, needed: int) -> int:
+    """Positions to allocate where `needed` have to fit: twice as many, and again, until they do."""
+    capacity = _FIRST_CAPACITY
+    while capacity < needed:
+        capacity *= 2
+    return min(capacity, model.context_window)
+
+
+def copy(held: KV, length: int, into: KV) -> None:
+    """Copies the first `length` positions."""
+    for source, target in zip(held, into, strict=True):
+        target[:, :, :length] = source[:, :, :length]
+
+
+def check_fits(model: ModelManifest, end: int) -> None:
+    """Raises ValueError if a sequence of `end` positions would outgrow the window."""
+    if end > model.context_window:
+        raise ValueError(f"{end} positions do not fit the context window of {model.context_window}")
+
+
+@dataclass(frozen=True, slots=True)
+class StepBuffers:
+    """The buffers of one shape of step."""
+
+    ids: NDArray[np.int64]  # [sequences, step]
+    rows: NDArray[np.int64]  # [rows]: the last positions of the step
+    logits: NDArray[np.float32]  # [sequences, rows, vocab]
+
+    @classmethod
+    def allocate(cls, sequences: int, step: int, rows: int, vocab_size: int) -> "StepBuffers":
+        last = np.arange(step - rows, step, dtype=np.int64)
+        logits = np.zeros((sequences, rows, vocab_size), np.float32)
+        return cls(np.zeros((sequences, step), np.int64), last, logits)
+
+    def fits(self, step: int, rows: int) -> bool:
+        return self.ids.shape[1] == step and len(self.rows) == rows
+
+
+class BoundKV:
+    """The graph with one set of KV buffers bound to it.
+
+    `last_positions`, int32 [rows], is for the caller to fill: where each row's step ends.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, model: ModelManifest, kv: KV) -> None:
+        self._session = session
+        self._binding = session.io_binding()
+        self._kv = kv  # bound by address: it has to live as long
+        self._step: StepBuffers | None = None
+        self.last_positions = self._bind_input(manifest.SEQLENS_K, np.zeros(kv[0].shape[0], np.int32))
+        self._total = self._bind_input(manifest.TOTAL_SEQUENCE_LENGTH, np.zeros((), np.int32))
+        for spec, buffer in zip(model.graph.past, kv, strict=True):
+            self._bind_input(spec.name, buffer)
+            self._bind_output(spec.name.replace("past_key_values", "present"), buffer)
+
+    def run(self, step: StepBuffers, longest: int) -> None:
+        """Appends the step's ids and fills its logits; `longest`: the positions of the longest row after the step."""
+        if step is not self._step:
+            self._bind_input(manifest.INPUT_IDS, step.ids)
+            self._bind_input(manifest.LOGITS_ROWS, step.rows)
+            self._bind_output(manifest.LOGITS, step.logits)
+            self._step = step
+        self._total[()] = longest
+        self._session.run_with_iobinding(self._binding)
+
+    def _bind_input(self, name: str, buffer: NDArray[_Number]) -> NDArray[_Number]:
+        self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(buffer))
+        return buffer
+
+    def _bind_output(self, name: str, buffer: NDArray[np.float32]) -> None:
+        self._binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(buffer))
