@@ -39,7 +39,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke export test check format docs lock tools clean
+.PHONY: help serve lambda invoke export test check bench format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -125,6 +125,9 @@ check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, temp
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/bin/sam validate --lint --template template.yaml
 	@$(TOOLS)/bin/hadolint handler/Dockerfile
 	@echo "All checks passed"
+
+bench: $(VENV)/.dev ## the product and its peers side by side (15 minutes); BENCH=decode for one
+	@$(PY) -m tests.bench $(BENCH)
 
 format: $(VENV)/.dev ## sort imports and format
 	@$(VENV)/bin/ruff check --fix .

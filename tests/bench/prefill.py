@@ -1,0 +1,27 @@
+"""Prefill: prompts of 512 and of 2,000 tokens from an empty cache, each system's engine alone, in turns."""
+
+import sys
+from collections.abc import Callable
+
+from tests.bench.command import Options, Record, run
+from tests.bench.engines import Metric, compare
+from tests.bench.worker import Worker
+
+SHORT, LONG = 512, 2000  # tokens
+
+
+def measure(options: Options, record: Record) -> None:
+    """Prompt tokens per second. Systems in float32 are not asked for the long prompt: it would take minutes."""
+    metrics = [
+        Metric(name=f"prefill {SHORT}", unit="tokens/s", sample=_tokens_per_second(SHORT), rounds=3),
+        Metric(name=f"prefill {LONG}", unit="tokens/s", sample=_tokens_per_second(LONG), rounds=3, most_bits=8),
+    ]
+    compare(metrics[:1] if options.quick else metrics, options, record)
+
+
+def _tokens_per_second(tokens: int) -> Callable[[Worker], float]:
+    return lambda worker: tokens / worker.ask("prefill", tokens=tokens)["seconds"]
+
+
+if __name__ == "__main__":
+    sys.exit(run("prefill", measure))
