@@ -3,5 +3,6 @@
 import sys
 
 from handler.main import main
+from handler.timeline import Timeline
 
-sys.exit(main())
+sys.exit(main(Timeline.of_process()))

@@ -1,78 +1,78 @@
 """The composition root: settings → model → chat → app → (stream | buffered | local server).
 
 Where Lambda names its Runtime API the answer leaves through it, in the mode of `LLM_MODE`; elsewhere over HTTP.
-The model loads in a thread while the web framework is imported: neither waits for the other.
+What needs the interpreter is done one after the other, and beside it what does not: reading weights and hashing files.
+So the weights come first, and everything is imported where it is needed.
 """
 
-import asyncio
-import contextlib
+import gc
 import logging
-import os
 import socket
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from handler import __version__
 from handler.errors import ArtifactError, ConfigurationError
-from handler.settings import LambdaEnvironment, Settings, load_settings
+from handler.timeline import Timeline
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from handler.chat.embedding import EmbeddingService
     from handler.chat.service import ChatService
+    from handler.engine.ports import Decoder
+    from handler.grammar.compiler import GrammarCompiler
+    from handler.settings import LambdaEnvironment, Settings
 
 logger = logging.getLogger(__name__)
 
-# How long the local server lets answers go on after Ctrl-C, in seconds.
-STOP_GRACE = 3
+_LOADERS = 3  # threads: weights, hashes, embeddings
 
 
-def main() -> int:
+def main(timeline: Timeline | None = None) -> int:
     """Serves until told to stop. Returns the exit status: 1 if the settings or the model are not usable."""
+    timeline = timeline or Timeline()
+    gc.disable()  # until ready: a start makes hundreds of thousands of objects and hardly any garbage
+    from handler.settings import LambdaEnvironment, load_settings
+
     surroundings = LambdaEnvironment()
+    listener: socket.socket | None = None
     try:
         settings = load_settings()
         _configure_logging(settings)
-        app = build_app(settings)
+        if surroundings.runtime_api is None:
+            from handler.http_server import listen
+
+            listener = listen(settings.host, settings.port)
+        timeline.end("settings")
+        app = build_app(settings, timeline)
     except Exception as error:
         return _refuse(error, surroundings.runtime_api)
-    if surroundings.runtime_api is None:
-        return _serve_http(app, settings)
-    if not settings.api_keys:
-        logger.warning("LLM_API_KEYS is empty: whoever can reach this function may use it")
-    if settings.mode == "stream":
-        from handler.aws.loop import serve_streaming
-
-        asyncio.run(
-            serve_streaming(
-                app,
-                runtime_api=surroundings.runtime_api,
-                init_type=surroundings.initialization_type,
-                max_concurrency=surroundings.max_concurrency,
-                deadline_margin_ms=settings.deadline_margin_ms,
-            )
-        )
-    else:
-        from handler.aws.ric import serve_buffered
-
-        serve_buffered(app, runtime_api=surroundings.runtime_api, deadline_margin_ms=settings.deadline_margin_ms)
+    if listener is not None:
+        _serve_http(app, listener)
+    elif surroundings.runtime_api is not None:
+        _serve_lambda(app, settings, surroundings, surroundings.runtime_api)
     return 0
 
 
-def build_app(settings: Settings) -> "FastAPI":
-    """The ASGI application over the models that the settings name.
+def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
+    """The ASGI application over the models that the settings name. `timeline` is told of each phase, and written when
+    the application's lifespan begins.
 
     Raises ArtifactError if a model directory is missing, damaged or of another format, and ConfigurationError if two
     models have the same name.
     """
-    with ThreadPoolExecutor(2, "load") as threads:
-        loading: Future[ChatService] = threads.submit(load_chat_service, settings)
+    with ThreadPoolExecutor(_LOADERS, "load") as threads:
+        finish = _begin_loading(settings, threads, timeline)
         loading_embeddings = threads.submit(load_embeddings, settings)
         from handler.api.app import ApiConfig, create_app
+        from handler.settings import LambdaEnvironment
 
-        service, embeddings = loading.result(), loading_embeddings.result()
+        timeline.end("api")
+        service, grammars = finish()
+        embeddings = loading_embeddings.result()
     services = dict.fromkeys((service.model.name, *settings.model_alias), service)
     if twice := services.keys() & embeddings.keys():
         raise ConfigurationError(
@@ -88,59 +88,99 @@ def build_app(settings: Settings) -> "FastAPI":
         max_choices=settings.max_choices,
         unknown_fields=settings.unknown_fields,
     )
-    return create_app(services, config, embeddings=embeddings)
+    app = create_app(
+        services,
+        config,
+        embeddings=embeddings,
+        on_ready=lambda: _ready(timeline),
+        # In an ordinary Lambda function nothing runs beside a request that needs it: there it is read then.
+        when_quiet=grammars.warm if LambdaEnvironment().side_by_side else None,
+    )
+    timeline.end("app")
+    return app
 
 
-def load_chat_service(settings: Settings) -> "ChatService":
+def load_chat_service(settings: "Settings") -> "ChatService":
     """The chat service over the exported model in `settings.model`, every file of it checked against its hash.
 
-    Weights, hashes and tokenizer are read side by side: most of it happens outside the interpreter's lock.
     Raises ArtifactError; where files differ from the manifest, that is what it says.
     """
+    with ThreadPoolExecutor(_LOADERS, "load") as threads:
+        service, _grammars = _begin_loading(settings, threads, Timeline())()
+        return service
+
+
+def _begin_loading(
+    settings: "Settings", threads: Executor, timeline: Timeline
+) -> "Callable[[], tuple[ChatService, GrammarCompiler]]":
+    """Begins with what goes on without the interpreter's lock, weights and hashes. The function that it returns does
+    the rest, in the calling thread, and waits."""
     from handler.artifact import verify_files
-    from handler.chat.fingerprint import fingerprint
-    from handler.chat.service import ChatService, ServedModel
-    from handler.chat.template import ChatTemplate
-    from handler.grammar.compiler import GrammarCompiler
     from handler.manifest import ModelManifest
     from handler.ort.decoder import load_decoder
-    from handler.tokenizer import HFTokenizer
 
     directory = settings.model
     manifest = ModelManifest.read(directory)
-    with ThreadPoolExecutor(3, "load") as threads:
-        verified = threads.submit(verify_files, directory, manifest, full=True)
-        decoder = threads.submit(load_decoder, directory, manifest, threads=settings.threads)
-        tokenizer = threads.submit(HFTokenizer.from_file, directory / manifest.tokenizer_file)
-        verified.result()
-        template = None
-        if manifest.chat_template_file is not None:
-            source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
-            template = ChatTemplate(source, manifest.special_tokens)
-        loaded = tokenizer.result()
-        grammars = GrammarCompiler(loaded, vocab_size=manifest.vocab_size, end_token_ids=manifest.end_token_ids)
-        if LambdaEnvironment().side_by_side:
-            grammars.warm()
+
+    def read_weights() -> "Decoder":
+        from handler.engine.warm import warm_up
+
+        with timeline.beside("session"):
+            decoder = load_decoder(directory, manifest, threads=settings.threads)
+        with timeline.beside("warm step"):
+            warm_up(decoder)
+        return decoder
+
+    def check_hashes() -> None:
+        with timeline.beside("hashes"):
+            verify_files(directory, manifest, full=True)
+
+    weights = threads.submit(read_weights)
+    verified = threads.submit(check_hashes)
+    timeline.end("runtime")
+
+    def finish() -> "tuple[ChatService, GrammarCompiler]":
+        from handler.chat.fingerprint import fingerprint
+        from handler.chat.service import ChatService, ServedModel
+        from handler.chat.template import ChatTemplate
+        from handler.grammar.compiler import GrammarCompiler
+        from handler.tokenizer import HFTokenizer
+
+        try:
+            tokenizer = HFTokenizer.from_file(directory / manifest.tokenizer_file)
+            timeline.end("tokenizer")
+            template = None
+            if manifest.chat_template_file is not None:
+                source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
+                template = ChatTemplate(source, manifest.special_tokens)
+                template.compile()
+            timeline.end("template")
+        finally:
+            verified.result()  # of a damaged file, that is what is told
+        grammars = GrammarCompiler(tokenizer, vocab_size=manifest.vocab_size, end_token_ids=manifest.end_token_ids)
         service = ChatService(
             ServedModel(
                 name=manifest.name,
                 created=manifest.created,
-                decoder=decoder.result(),
-                tokenizer=loaded,
+                decoder=weights.result(),
+                tokenizer=tokenizer,
                 chat_template=template,
                 end_token_ids=manifest.end_token_ids,
                 fingerprint=fingerprint(manifest, __version__),
-                start_token_ids=loaded.start_ids,
+                start_token_ids=tokenizer.start_ids,
                 bos_token_id=manifest.bos_token_id,
                 grammars=grammars,
                 recommended=manifest.generation_defaults.model_dump(exclude_none=True),
             )
         )
-    service.warm()
-    return service
+        timeline.end("model")
+        service.warm()
+        return service, grammars
+
+    return finish
 
 
-def load_embeddings(settings: Settings) -> "dict[str, EmbeddingService]":
+def load_embeddings(settings: "Settings") -> "dict[str, EmbeddingService]":
     """The embedding service by each of its names; empty where `settings.embedding_model` names no model.
 
     Raises ArtifactError, as `load_chat_service` does.
@@ -174,7 +214,7 @@ def load_embeddings(settings: Settings) -> "dict[str, EmbeddingService]":
     return dict.fromkeys((manifest.name, *settings.embedding_model_alias), service)
 
 
-def _configure_logging(settings: Settings) -> None:
+def _configure_logging(settings: "Settings") -> None:
     """Messages go to standard error as they are: those that machines read are JSON already."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(message)s", stream=sys.stderr)
 
@@ -191,28 +231,42 @@ def _refuse(error: Exception, runtime_api: str | None) -> int:
     return 1
 
 
-def _serve_http(app: "FastAPI", settings: Settings) -> int:
-    import uvicorn
+def _ready(timeline: Timeline) -> None:
+    """The last step of a start, and the line that tells of all."""
+    # What there is now stays until the end: no collection during an answer has to look at it.
+    gc.freeze()
+    gc.enable()
+    timeline.end("server")
+    logger.info(timeline.to_json())
 
-    host, port = settings.host, settings.port
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family)
-    except OSError as error:
-        sys.stderr.write(
-            f"lambda-llm: cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}): choose another LLM_PORT\n"
-        )
-        return 1
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        log_level="critical",  # faults are logged by the application, without the text that an exception may quote
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_GRACE,
-    )
+
+def _serve_http(app: "FastAPI", listener: socket.socket) -> None:
+    from handler.http_server import serve_http
+
+    host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     logger.info("Serving on %s/v1 (chat page: %s/)", url, url)
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in order, and passes the signal on
-        uvicorn.Server(config).run(sockets=[listener])
-    return 0
+    serve_http(app, listener)
+
+
+def _serve_lambda(app: "FastAPI", settings: "Settings", surroundings: "LambdaEnvironment", runtime_api: str) -> None:
+    if not settings.api_keys:
+        logger.warning("LLM_API_KEYS is empty: whoever can reach this function may use it")
+    if settings.mode == "buffered":
+        from handler.aws.ric import serve_buffered
+
+        serve_buffered(app, runtime_api=runtime_api, deadline_margin_ms=settings.deadline_margin_ms)
+        return
+    import asyncio
+
+    from handler.aws.loop import serve_streaming
+
+    asyncio.run(
+        serve_streaming(
+            app,
+            runtime_api=runtime_api,
+            init_type=surroundings.initialization_type,
+            max_concurrency=surroundings.max_concurrency,
+            deadline_margin_ms=settings.deadline_margin_ms,
+        )
+    )

@@ -14,17 +14,26 @@ class Admission:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._free = threading.Semaphore(limit)
+        self._in_flight = 0
+        self._lock = threading.Lock()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in flight."""
+        return self._in_flight == 0
 
     @contextmanager
     def slot(self) -> Iterator[None]:
         """A place for one answer. Raises Busy where there is none."""
-        if not self._free.acquire(blocking=False):
-            raise Busy(
-                f"The server is answering {self._limit} requests, as many as it takes at once. Please try again.",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
+        with self._lock:
+            if self._in_flight == self._limit:
+                raise Busy(
+                    f"The server is answering {self._limit} requests, as many as it takes at once. Please try again.",
+                    retry_after_seconds=RETRY_AFTER_SECONDS,
+                )
+            self._in_flight += 1
         try:
             yield
         finally:
-            self._free.release()
+            with self._lock:
+                self._in_flight -= 1

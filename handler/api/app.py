@@ -4,7 +4,7 @@ From the outside in: Observed, Cors, FaultBarrier, Authentication, then the rout
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from handler.api.error_responses import error_response, from_http_exception
 from handler.api.limits import Limits
 from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed, log_fault
 from handler.api.models import Models
+from handler.api.quiet import doing_when_quiet
 from handler.api.record import RequestRecord
 from handler.api.routes.chat import chat_router
 from handler.api.routes.completions import completions_router
@@ -55,15 +56,24 @@ def create_app(
     config: ApiConfig | None = None,
     *,
     embeddings: Mapping[str, EmbeddingService] | None = None,
+    on_ready: Callable[[], None] | None = None,
+    when_quiet: Callable[[], None] | None = None,
 ) -> FastAPI:
     """An ASGI app that serves `services`, which maps each model id and each alias to the service that answers it, and
-    `embeddings`, the same of embedding models."""
+    `embeddings`, the same of embedding models.
+
+    `on_ready` is called when the lifespan begins; `when_quiet`, later, once no answer is in flight.
+    """
     config = config or ApiConfig()
     engine = EngineThread()
+    admission = Admission(config.max_concurrency)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        if on_ready is not None:
+            on_ready()
+        async with doing_when_quiet(admission, when_quiet):
+            yield
         await asyncio.to_thread(engine.close)
 
     app = FastAPI(
@@ -79,7 +89,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     models = Models(services, embeddings)
-    answering = Answering(engine, Admission(config.max_concurrency))
+    answering = Answering(engine, admission)
     limits = Limits(
         max_body_bytes=config.max_body_bytes,
         max_output_tokens=config.max_output_tokens,

@@ -84,6 +84,10 @@ class ChatTemplate:
         except Exception as error:  # whatever an expression over these values may raise; its text could quote them
             raise TemplateRefusal(f"it stopped with {type(error).__name__}") from None
 
+    def compile(self) -> None:
+        """Compiles it now instead of at the first rendering. Raises ArtifactError if it is not Jinja."""
+        _ = self._compiled
+
     @property
     def variables(self) -> frozenset[str]:
         """Every variable that the template reads. Raises ArtifactError if it is not Jinja."""

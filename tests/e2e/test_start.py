@@ -1,11 +1,15 @@
 """What a person sees who starts the server where it cannot run."""
 
+import contextlib
+import http.client
+import json
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
-from tests.e2e.processes import ROOT, environment
+from tests.e2e.processes import ROOT, environment, free_port, running
 
 
 def start(**settings: str) -> subprocess.CompletedProcess[str]:
@@ -49,3 +53,50 @@ def test_a_mistyped_setting_is_one_line() -> None:
         1,
         "lambda-llm: LLM_API_KEY is not a setting: did you mean LLM_API_KEYS?\n",
     )
+
+
+def test_the_log_tells_where_the_time_went(default_model: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    url = f"http://127.0.0.1:{port}/health"
+    with running(["-m", "handler"], url=url, log=log, LLM_MODEL=str(default_model), LLM_PORT=str(port)):
+        ready = json.loads(next(line for line in log.read_text().splitlines() if line.startswith("{")))
+    phases = ["settings", "runtime", "api", "tokenizer", "template", "model", "app", "server"]
+    told = list(ready["phases_ms"])
+    assert (told[0], told[-len(phases) :]) == ("interpreter" if sys.platform == "linux" else "settings", phases)
+    assert min(ready["phases_ms"].values()) >= 0
+    assert sum(ready["phases_ms"].values()) == ready["total_ms"]
+    assert set(ready["beside_ms"]) == {"session", "hashes", "warm step"}
+    for begin, end in ready["beside_ms"].values():
+        assert 0 <= begin <= end <= ready["total_ms"]
+    assert ready["beside_ms"]["session"][1] <= ready["beside_ms"]["warm step"][0]
+
+
+def test_a_request_that_comes_while_the_model_loads_is_answered(default_model: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "handler"]
+    settings = environment(LLM_MODEL=str(default_model), LLM_PORT=str(port))
+    with subprocess.Popen(command, cwd=ROOT, env=settings, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            with contextlib.closing(connect(port, process)) as connection:
+                connection.request("GET", "/health")
+                first_said = process.stderr.readline()  # once the model is loaded
+                assert connection.getresponse().status == 200
+        finally:
+            process.terminate()
+    assert first_said.startswith("Serving on ")
+
+
+def connect(port: int, process: subprocess.Popen[str]) -> http.client.HTTPConnection:
+    """A connection to a process that may not listen yet."""
+    pause = threading.Event()
+    while process.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.connect()
+        except OSError:
+            connection.close()
+            pause.wait(0.005)
+        else:
+            return connection
+    raise AssertionError("the process ended")

@@ -1,4 +1,4 @@
-"""GET /health: whether the server is ready. It listens only once its models are loaded, so an answer is a yes."""
+"""GET /health: whether the server is ready. It answers only once its models are loaded: whoever asks before waits."""
 
 from fastapi import APIRouter, Response
 
