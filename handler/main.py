@@ -7,6 +7,7 @@ So the weights come first, and everything is imported where it is needed.
 
 import gc
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What libraries read when they are imported.
+_LIGHTER = {
+    "OPENBLAS_NUM_THREADS": "1",  # numpy starts no threads: nothing here multiplies matrices with it
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",  # pydantic does not search every installed package for one
+}
 _LOADERS = 3  # threads: weights, hashes, embeddings
 
 
@@ -35,6 +41,8 @@ def main(timeline: Timeline | None = None) -> int:
     """Serves until told to stop. Returns the exit status: 1 if the settings or the model are not usable."""
     timeline = timeline or Timeline()
     gc.disable()  # until ready: a start makes hundreds of thousands of objects and hardly any garbage
+    for name, value in _LIGHTER.items():
+        os.environ.setdefault(name, value)
     from handler.settings import LambdaEnvironment, load_settings
 
     surroundings = LambdaEnvironment()
@@ -67,6 +75,9 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
         finish = _begin_loading(settings, threads, timeline)
         loading_embeddings = threads.submit(load_embeddings, settings)
+        from handler.api.no_openapi import leave_out_openapi
+
+        leave_out_openapi()
         from handler.api.app import ApiConfig, create_app
         from handler.settings import LambdaEnvironment
 

@@ -3,7 +3,6 @@
 Lambda's own variables (`AWS_LAMBDA_…`) are read here too, once, so that nothing else looks at the environment.
 """
 
-import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -84,6 +83,8 @@ def load_settings() -> Settings:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
+            import difflib
+
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "known: " + ", ".join(sorted(known))
             raise ConfigurationError(f"{name} is not a setting: {hint}", param=name)
