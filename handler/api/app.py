@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -33,9 +34,11 @@ from handler.api.routes.responses import responses_router
 from handler.api.routes.tokenize import tokenize_router
 from handler.api.stepping import EngineThread
 from handler.api.unknown_keys import UnknownFields
-from handler.chat.embedding import EmbeddingService
 from handler.chat.service import ChatService
 from handler.errors import EndpointError, InvalidRequest
+
+if TYPE_CHECKING:
+    from handler.chat.embedding import EmbeddingService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def create_app(
     services: Mapping[str, ChatService],
     config: ApiConfig | None = None,
     *,
-    embeddings: Mapping[str, EmbeddingService] | None = None,
+    embeddings: Mapping[str, "EmbeddingService"] | None = None,
     on_ready: Callable[[], None] | None = None,
     when_quiet: Callable[[], None] | None = None,
 ) -> FastAPI:

@@ -1,10 +1,10 @@
-"""POST /v1/completions."""
+"""From a completions request to its answer."""
 
 import time
 import uuid
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.chunks import Envelope
@@ -18,38 +18,32 @@ from handler.chat.raw import RawText
 from handler.chat.service import ServedModel
 
 
-def completions_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
-    router = APIRouter()
-
-    @router.post("/v1/completions")
-    async def create_completion(request: Request) -> Response:
-        record = RequestRecord.of(request.scope)
-        body = await receive_object(request, limits.max_body_bytes)
-        models.fill_in(body)
-        asked = read_completion_request(
-            body,
-            unknown_fields=limits.unknown_fields,
-            max_output_tokens=limits.max_output_tokens,
-            max_choices=limits.max_choices,
-        )
-        model = models.service(asked.model).model
-        record.model, record.stream = asked.model, asked.stream
-        prepare = partial(_prepare, model, asked)
-        envelope = Envelope(
-            id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
-        )
-        form = CompletionForm(
-            written=None if asked.params.top_logprobs is None else RawText(model).written,
-            include_usage=asked.include_usage,
-        )
-        headers = dropped_header(asked.dropped)
-        if asked.stream:
-            render = partial(stream_completion, envelope=envelope, record=record, form=form)
-            return await answering.streamed(request, prepare, render, headers=headers)
-        fold = partial(fold_completion, envelope=envelope, record=record, form=form)
-        return await answering.whole(request, prepare, fold, headers=headers)
-
-    return router
+async def create_completion(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
+    record = RequestRecord.of(request.scope)
+    body = await receive_object(request, limits.max_body_bytes)
+    models.fill_in(body)
+    asked = read_completion_request(
+        body,
+        unknown_fields=limits.unknown_fields,
+        max_output_tokens=limits.max_output_tokens,
+        max_choices=limits.max_choices,
+    )
+    model = models.service(asked.model).model
+    record.model, record.stream = asked.model, asked.stream
+    prepare = partial(_prepare, model, asked)
+    envelope = Envelope(
+        id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
+    )
+    form = CompletionForm(
+        written=None if asked.params.top_logprobs is None else RawText(model).written,
+        include_usage=asked.include_usage,
+    )
+    headers = dropped_header(asked.dropped)
+    if asked.stream:
+        render = partial(stream_completion, envelope=envelope, record=record, form=form)
+        return await answering.streamed(request, prepare, render, headers=headers)
+    fold = partial(fold_completion, envelope=envelope, record=record, form=form)
+    return await answering.whole(request, prepare, fold, headers=headers)
 
 
 def _prepare(model: ServedModel, asked: CompletionRequest) -> PreparedCompletion:

@@ -1,8 +1,8 @@
-"""POST /v1/embeddings."""
+"""From an embeddings request to its answer."""
 
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.embedding_answers import fold_embeddings
@@ -12,20 +12,14 @@ from handler.api.models import Models
 from handler.api.record import RequestRecord
 
 
-def embeddings_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
-    router = APIRouter()
-
-    @router.post("/v1/embeddings")
-    async def create_embedding(request: Request) -> Response:
-        record = RequestRecord.of(request.scope)
-        body = await receive_object(request, limits.max_body_bytes)
-        asked = read_embedding_request(body, unknown_fields=limits.unknown_fields)
-        service = models.embedding(asked.model)
-        record.model = asked.model
-        prepare = partial(service.prepare, asked.inputs, dimensions=asked.dimensions)
-        fold = partial(
-            fold_embeddings, model=asked.model, count=len(asked.inputs), as_base64=asked.as_base64, record=record
-        )
-        return await answering.whole(request, prepare, fold, headers=dropped_header(asked.dropped))
-
-    return router
+async def create_embedding(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
+    record = RequestRecord.of(request.scope)
+    body = await receive_object(request, limits.max_body_bytes)
+    asked = read_embedding_request(body, unknown_fields=limits.unknown_fields)
+    service = models.embedding(asked.model)
+    record.model = asked.model
+    prepare = partial(service.prepare, asked.inputs, dimensions=asked.dimensions)
+    fold = partial(
+        fold_embeddings, model=asked.model, count=len(asked.inputs), as_base64=asked.as_base64, record=record
+    )
+    return await answering.whole(request, prepare, fold, headers=dropped_header(asked.dropped))

@@ -1,11 +1,14 @@
 """The served models by every name that they answer to. Aliases are explicit; no name is ever substituted."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from handler.api.values import JsonObject
-from handler.chat.embedding import EmbeddingService
 from handler.chat.service import ChatService
 from handler.errors import NotFound
+
+if TYPE_CHECKING:
+    from handler.chat.embedding import EmbeddingService
 
 OWNER = "lambda-llm"
 _SHOWN = 80  # characters of a foreign name that an error message repeats
@@ -16,7 +19,7 @@ class Models:
     their order is the order of the list."""
 
     def __init__(
-        self, services: Mapping[str, ChatService], embeddings: Mapping[str, EmbeddingService] | None = None
+        self, services: Mapping[str, ChatService], embeddings: Mapping[str, "EmbeddingService"] | None = None
     ) -> None:
         self._services = dict(services)
         self._embeddings = dict(embeddings or {})
@@ -28,7 +31,7 @@ class Models:
             raise _not_found(name, self._services)
         return service
 
-    def embedding(self, name: str) -> EmbeddingService:
+    def embedding(self, name: str) -> "EmbeddingService":
         """The same of an embedding model. Raises NotFound, for a chat model too."""
         service = self._embeddings.get(name)
         if service is None:

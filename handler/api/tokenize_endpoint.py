@@ -1,8 +1,8 @@
-"""POST /tokenize and /detokenize, as vLLM has them."""
+"""From a request for tokens, or for their text, to its answer."""
 
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.limits import Limits
@@ -19,24 +19,18 @@ from handler.chat.raw import RawText, check_known
 from handler.chat.service import ChatService
 
 
-def tokenize_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
-    router = APIRouter()
+async def tokenize(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
+    body = await receive_object(request, limits.max_body_bytes)
+    asked = read_tokenize_request(body, unknown_fields=limits.unknown_fields)
+    service = _service(request, models, asked.model)
+    return await answering.computed(partial(_tokenized, service, asked), headers=dropped_header(asked.dropped))
 
-    @router.post("/tokenize")
-    async def tokenize(request: Request) -> Response:
-        body = await receive_object(request, limits.max_body_bytes)
-        asked = read_tokenize_request(body, unknown_fields=limits.unknown_fields)
-        service = _service(request, models, asked.model)
-        return await answering.computed(partial(_tokenized, service, asked), headers=dropped_header(asked.dropped))
 
-    @router.post("/detokenize")
-    async def detokenize(request: Request) -> Response:
-        body = await receive_object(request, limits.max_body_bytes)
-        asked = read_detokenize_request(body, unknown_fields=limits.unknown_fields)
-        service = _service(request, models, asked.model)
-        return await answering.computed(partial(_detokenized, service, asked), headers=dropped_header(asked.dropped))
-
-    return router
+async def detokenize(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
+    body = await receive_object(request, limits.max_body_bytes)
+    asked = read_detokenize_request(body, unknown_fields=limits.unknown_fields)
+    service = _service(request, models, asked.model)
+    return await answering.computed(partial(_detokenized, service, asked), headers=dropped_header(asked.dropped))
 
 
 def _service(request: Request, models: Models, name: str | None) -> ChatService:

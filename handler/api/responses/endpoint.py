@@ -1,11 +1,11 @@
-"""POST /v1/responses: stateless. Nothing is stored, so there is nothing to retrieve, delete or cancel."""
+"""From a Responses request to its answer."""
 
 import time
 import uuid
 from contextlib import nullcontext
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.limits import Limits
@@ -19,31 +19,25 @@ from handler.chat.service import ChatService, PreparedChat
 from handler.errors import EndpointError
 
 
-def responses_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:
-    router = APIRouter()
-
-    @router.post("/v1/responses")
-    async def create_response(request: Request) -> Response:
-        record = RequestRecord.of(request.scope)
-        body = await receive_object(request, limits.max_body_bytes)
-        models.fill_in(body)
-        asked = read_responses_request(
-            body, unknown_fields=limits.unknown_fields, max_output_tokens=limits.max_output_tokens
-        )
-        service = models.service(asked.model)
-        record.model, record.stream = asked.model, asked.stream
-        head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
-        response = ResponseEvents(head, new_id=_new_id, clock=time.time)
-        prepare = partial(_prepare, service, asked)
-        headers = dropped_header(asked.dropped)
-        if asked.stream:
-            render = partial(stream_response, response=response, record=record)
-            failure = partial(_failure, response)
-            return await answering.streamed(request, prepare, render, headers=headers, failure=failure)
-        fold = partial(fold_response, response=response, record=record)
-        return await answering.whole(request, prepare, fold, headers=headers)
-
-    return router
+async def create_response(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
+    record = RequestRecord.of(request.scope)
+    body = await receive_object(request, limits.max_body_bytes)
+    models.fill_in(body)
+    asked = read_responses_request(
+        body, unknown_fields=limits.unknown_fields, max_output_tokens=limits.max_output_tokens
+    )
+    service = models.service(asked.model)
+    record.model, record.stream = asked.model, asked.stream
+    head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
+    response = ResponseEvents(head, new_id=_new_id, clock=time.time)
+    prepare = partial(_prepare, service, asked)
+    headers = dropped_header(asked.dropped)
+    if asked.stream:
+        render = partial(stream_response, response=response, record=record)
+        failure = partial(_failure, response)
+        return await answering.streamed(request, prepare, render, headers=headers, failure=failure)
+    fold = partial(fold_response, response=response, record=record)
+    return await answering.whole(request, prepare, fold, headers=headers)
 
 
 def _prepare(service: ChatService, asked: ResponsesRequest) -> PreparedChat:
