@@ -39,7 +39,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke export test check bench format docs lock tools clean
+.PHONY: help serve lambda invoke export test check bench figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -128,6 +128,9 @@ check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, temp
 
 bench: $(VENV)/.dev ## the product and its peers side by side (15 minutes); BENCH=decode for one
 	@$(PY) -m tests.bench $(BENCH)
+
+figures: $(VENV)/.serve ## the README's figures, from what `make bench` measured
+	@$(PY) -m tests.bench.report --readme
 
 format: $(VENV)/.dev ## sort imports and format
 	@$(VENV)/bin/ruff check --fix .

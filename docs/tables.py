@@ -14,6 +14,7 @@ from handler.api.responses import fields as responses
 from handler.api.tokenize_fields import CHAT_FIELDS, DETOKENIZE_FIELDS, TEXT_FIELDS
 from handler.settings import PREFIX, Settings
 from model_export.recipes import DEFAULT, RECIPES
+from tests.bench.report import committed as bench
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -98,6 +99,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "tokenize_fields": tokenize_fields,
     "settings": settings,
     "recipes": recipes,
+    "bench": bench,
 }
 
 

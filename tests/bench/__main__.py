@@ -6,7 +6,20 @@ import sys
 
 from tests.bench.machine import ROOT
 
-BENCHES = ("memory", "quality", "decode", "prefill", "startup")
+BENCHES = (
+    "memory",
+    "quality",
+    "decode",
+    "prefill",
+    "startup",
+    "first_token",
+    "overhead",
+    "formats",
+    "copying",
+    "second_turn",
+    "choices",
+    "batching",
+)
 
 
 def main() -> int:
@@ -22,6 +35,7 @@ def main() -> int:
         command = [sys.executable, "-m", f"tests.bench.{name}", *(["--quick"] if options.quick else [])]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             failed.append(name)
+    subprocess.run([sys.executable, "-m", "tests.bench.report"], cwd=ROOT, check=False)
     if failed:
         print(f"Failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

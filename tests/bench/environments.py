@@ -46,8 +46,8 @@ def run(command: list[str], what: str) -> None:
 
 
 def last_words(text: str, status: int | None) -> str:
-    """The last line that says something, else how the process ended."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """The last line that says something, without this machine's paths, else how the process ended."""
+    lines = [line.strip() for line in text.replace(f"{ROOT}/", "").splitlines() if line.strip()]
     if status is not None and status < 0:
         return f"ended by signal {-status}"
     return lines[-1][:200] if lines else f"exit status {status}"

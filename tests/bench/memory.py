@@ -1,15 +1,21 @@
 """The limit: how fast this machine reads memory, and how much of it each system needs at its peak."""
 
+import math
 import sys
 import threading
 import time
 
 import numpy as np
 
-from tests.bench.command import Options, Record, run
+from handler.manifest import ModelManifest
+from tests.bench import weights
+from tests.bench.client import chat
+from tests.bench.command import CORES, Options, Record, run
 from tests.bench.fleet import fleet
-from tests.bench.machine import cpus
-from tests.bench.prefill import LONG
+from tests.bench.names import ENGINE, SERVER
+from tests.bench.prefill import LONG, SHORT
+from tests.bench.requests import TO_THE_END, passage
+from tests.bench.servers import RECIPE, UNCACHED, serving
 from tests.bench.systems import systems
 
 _BYTES = 160_000_000  # many times any cache
@@ -19,22 +25,52 @@ _PASSES = 5
 def measure(options: Options, record: Record) -> None:
     """Bytes read per second by one and two threads, and each system's peak after a long prompt and an answer."""
     for threads in (1, 2):
-        speeds = [read_speed(len(cpus(threads))) for _ in range(options.rounds(9) + 1)]
+        speeds = [read_speed(threads) for _ in range(options.rounds(9) + 1)]
         record.samples("memory", "read", speeds[1:], "GB/s", threads=threads)
+    tokens = SHORT if options.quick else LONG
+    _engines(tokens, record)
+    _server(tokens, record)
+
+
+def _engines(tokens: int, record: Record) -> None:
     for system in systems(record.machine):
         if system.bits > 8:
             continue
-        with fleet([system], threads=2) as running:
+        with fleet([system], threads=CORES) as running:
             if system in running.failed:
                 record.missing(system.name, "peak memory", "MB", running.failed[system], recipe=system.recipe)
                 continue
             worker = running.workers[system]
-            worker.ask("prefill", tokens=512 if options.quick else LONG)
+            worker.ask("prefill", tokens=tokens)
             worker.ask("decode", tokens=8)
             peak = worker.ask("memory")["peak_bytes"] / 1e6
             record.samples(
                 system.name, "peak memory", [peak], "MB", recipe=system.recipe, versions=running.versions[system]
             )
+
+
+def _server(tokens: int, record: Record) -> None:
+    """The whole process, and what it cannot do without: the weights, and KV for as many tokens as there were."""
+    directory = weights.prepared(RECIPE)
+    weight_bytes = sum(path.stat().st_size for path in directory.glob("*.onnx*"))
+    kv_bytes = position_bytes(ModelManifest.read(directory))
+    record.samples(ENGINE, "weights", [weight_bytes / 1e6], "MB", recipe=RECIPE)
+    record.samples(ENGINE, "KV of a position", [kv_bytes / 1e3], "kB", recipe=RECIPE)
+    with serving({SERVER: UNCACHED}) as (servers, failed):
+        for reason in failed.values():
+            record.missing(SERVER, "peak memory", "MB", reason, recipe=RECIPE)
+        for server in servers:
+            answer = chat(server.port, passage(tokens), max_tokens=8, **TO_THE_END)
+            needed = weight_bytes + kv_bytes * (answer.prompt_tokens + answer.tokens)
+            record.samples(SERVER, "peak memory", [server.peak_bytes() / 1e6], "MB", recipe=RECIPE)
+            record.samples(SERVER, "weights and KV", [needed / 1e6], "MB", recipe=RECIPE)
+
+
+def position_bytes(manifest: ModelManifest) -> int:
+    """What the KV cache holds of one token."""
+    sizes = (math.prod(size for size in spec.shape if isinstance(size, int)) for spec in manifest.graph.past)
+    widths = (np.dtype(spec.dtype).itemsize for spec in manifest.graph.past)
+    return sum(size * width for size, width in zip(sizes, widths, strict=True))
 
 
 def read_speed(threads: int) -> float:

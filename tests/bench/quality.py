@@ -14,7 +14,8 @@ from model_export.verify import TEXT
 from tests.bench import weights
 from tests.bench.command import CORES, Missing, Options, Record, run
 from tests.bench.fleet import fleet
-from tests.bench.systems import OURS, System, systems
+from tests.bench.names import OURS
+from tests.bench.systems import System, systems
 
 WINDOW = 512  # tokens: the text is scored in independent windows, as verification after export does
 REFERENCE = System(name=f"{OURS} fp32", module="ours", weights="fp32", bits=32)

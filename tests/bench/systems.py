@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from tests.bench.machine import Machine
-
-OURS = "lambda-llm"
+from tests.bench.names import NO_AMX, OURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ class System:
 
 def _both(name: str, **fields: object) -> tuple[System, System]:
     """With AMX and without."""
-    return System(name=name, **fields), System(name=f"{name}, no AMX", amx=False, **fields)  # type: ignore[arg-type]
+    return System(name=name, **fields), System(name=name + NO_AMX, amx=False, **fields)  # type: ignore[arg-type]
 
 
 _LLAMA, _OPENVINO, _GENAI = "llama.cpp", "openvino", "onnxruntime-genai"
@@ -52,4 +51,4 @@ _ALL: tuple[System, ...] = (
 
 def systems(machine: Machine) -> list[System]:
     """All of them; what differs only by AMX stands once where the processor has none."""
-    return [system for system in _ALL if machine.has_amx or not system.name.endswith(", no AMX")]
+    return [system for system in _ALL if machine.has_amx or not system.name.endswith(NO_AMX)]

@@ -1,0 +1,71 @@
+"""Speculation on and off: answers that copy their prompt, that follow a `prediction`, and that do neither."""
+
+import sys
+from collections.abc import Iterator
+from itertools import count
+
+from tests.bench.client import chat, complete
+from tests.bench.command import Options, Record, run
+from tests.bench.names import COPIES, EDITED, FOLLOWS, GREEDY, SAMPLED, SPECULATION
+from tests.bench.requests import STORIES, TO_THE_END, passage
+from tests.bench.servers import UNCACHED, Server, serving
+from tests.bench.variants import Sample, compare
+
+VARIANTS = dict(zip(SPECULATION, ({}, {"LLM_SPECULATION": "off"}), strict=True))
+_TOKENS = 128
+_EVERY = 12  # in an edited prediction, one word in this many is another one
+
+
+def measure(options: Options, record: Record) -> None:
+    """Tokens per second after the first one."""
+    with serving({name: {**UNCACHED, **settings} for name, settings in VARIANTS.items()}) as (
+        servers,
+        failed,
+    ):
+        asked: list[tuple[str, Sample, int]] = [(COPIES, _copy, 5)]
+        if servers:
+            said = chat(servers[-1].port, STORIES[0], max_tokens=_TOKENS, **TO_THE_END).text
+            asked += [(FOLLOWS, _following(said), 5), (EDITED, _following(edited(said)), 5)]
+        asked += [(GREEDY, _Plain(0), 2 * len(STORIES)), (SAMPLED, _Plain(1), 2 * len(STORIES))]
+        for metric, sample, rounds in asked:
+            compare(servers, failed, metric, "tokens/s", sample, options, record, rounds=rounds)
+
+
+def edited(text: str) -> str:
+    """The text with every so many words replaced by another: as a file is that somebody has changed."""
+    words = text.split(" ")
+    return " ".join("something" if index % _EVERY == _EVERY - 1 else word for index, word in enumerate(words))
+
+
+def _copy(server: Server) -> float:
+    """A passage twice, and the beginning of a third time: it goes on as it did before."""
+    once = passage(160)
+    return complete(
+        server.port, f"{once}\n\n{once}\n\n{passage(16)}", max_tokens=_TOKENS, **TO_THE_END
+    ).decoded_per_second
+
+
+def _following(prediction: str) -> Sample:
+    def sample(server: Server) -> float:
+        expected = {"type": "content", "content": prediction}
+        answer = chat(server.port, STORIES[0], max_tokens=_TOKENS, prediction=expected, **TO_THE_END)
+        return answer.decoded_per_second
+
+    return sample
+
+
+class _Plain:
+    """One story after the other, each server the same ones."""
+
+    def __init__(self, temperature: int) -> None:
+        self._temperature = temperature
+        self._turns: dict[Server, Iterator[int]] = {}
+
+    def __call__(self, server: Server) -> float:
+        turn = next(self._turns.setdefault(server, count()))
+        fields = {"temperature": self._temperature, "seed": turn, "ignore_eos": True, "max_tokens": _TOKENS}
+        return chat(server.port, STORIES[turn % len(STORIES)], **fields).decoded_per_second
+
+
+if __name__ == "__main__":
+    sys.exit(run("copying", measure))

@@ -1,0 +1,72 @@
+"""The product's server over a decoder that takes no time: what is left is our own work. `python -m tests.bench.instant`
+
+Everything else is the real thing: tokenizer, template, sampling over the whole vocabulary, events, HTTP.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import uvicorn
+from numpy.typing import NDArray
+
+from handler.api.app import create_app
+from handler.chat.service import ChatService
+from handler.engine.ports import KVSession
+from handler.main import load_chat_service
+from handler.settings import load_settings
+
+_WORDS = 64  # how many different tokens are said, in a circle
+_FIRST_WORD = 1000  # ids from here on are ordinary words
+
+
+class InstantDecoder:
+    """Says one word after the other. The logits are those of a real model in size, not in time."""
+
+    context_window = 1_000_000
+    prefill_chunk = 256
+
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+        self.rows = np.zeros((_WORDS, vocab_size), np.float32)
+        self.rows[np.arange(_WORDS), _FIRST_WORD + np.arange(_WORDS)] = 10
+
+    def open(self) -> KVSession:
+        return InstantSession(self)
+
+    def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
+        rows = [session.forward([token]) for session, token in zip(sessions, token_ids, strict=True)]
+        return np.concatenate(rows)
+
+
+class InstantSession:
+    nbytes = 0
+
+    def __init__(self, decoder: InstantDecoder) -> None:
+        self._decoder = decoder
+        self.length = 0
+
+    def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
+        self.length += len(token_ids)
+        last = self.length % _WORDS
+        rows = self._decoder.rows
+        if logits_rows == 1:
+            return rows[last : last + 1].copy()  # the processors write into it
+        return rows[[place % _WORDS for place in range(self.length - logits_rows + 1, self.length + 1)]]
+
+    def truncate(self, length: int) -> None:
+        self.length = length
+
+    def fork(self, count: int) -> Sequence[KVSession]:
+        copies = [InstantSession(self._decoder) for _ in range(count)]
+        for copy in copies:
+            copy.length = self.length
+        return copies
+
+
+if __name__ == "__main__":
+    settings = load_settings()
+    real = load_chat_service(settings).model
+    model = dataclasses.replace(real, decoder=InstantDecoder(real.decoder.vocab_size))
+    app = create_app({model.name: ChatService(model)})
+    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False)

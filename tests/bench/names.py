@@ -1,0 +1,20 @@
+"""Names that a bench writes and the report reads."""
+
+from model_export.recipes import DEFAULT
+
+OURS = "lambda-llm"
+ENGINE = f"{OURS} {DEFAULT}"  # the default recipe, without the server
+SERVER = f"{OURS} server"
+LLAMA_SERVER = "llama.cpp server"
+NO_AMX = ", no AMX"
+
+READY, FIRST_TOKEN = "ready", "first token"
+
+SPECULATION = ("speculation on", "speculation off")
+COPIES, FOLLOWS, EDITED = "copies the prompt", "follows its prediction", "prediction edited"
+GREEDY, SAMPLED = "plain, temperature 0", "plain, temperature 1"
+
+PREFIX_CACHE = ("prefix cache on", "prefix cache off")
+BATCHING = ("batching on", "batching off")
+CHOICES = ("n = 1", "n = 4")
+FORMATS = ("schema", "free")
