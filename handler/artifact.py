@@ -8,8 +8,10 @@ from pathlib import Path
 from handler.errors import ArtifactError
 from handler.manifest import FileEntry, ModelManifest
 
-_BLOCK = 4 * 1024 * 1024  # bytes read at a time
-_THREADS = 4  # hashing releases the GIL; more than this only fights over the disk
+# Bytes read at a time. Reading and hashing release the GIL, and who imports beside it gives it back up to 5 ms later:
+# the fewer turns, the better.
+_BLOCK = 16 * 1024 * 1024
+_THREADS = 4  # more than this only fights over the disk
 
 
 def verify_files(directory: Path, manifest: ModelManifest, *, full: bool) -> None:
@@ -40,10 +42,10 @@ def describe_file(path: Path, report: Callable[[int], None] = lambda _read: None
 def sha256_file(path: Path, report: Callable[[int], None] = lambda _read: None) -> str:
     """The file's sha256 in hex, read in blocks."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            report(len(block))
+    with path.open("rb", buffering=0) as file, memoryview(bytearray(min(_BLOCK, path.stat().st_size))) as block:
+        while block and (count := file.readinto(block)):
+            digest.update(block[:count])
+            report(count)
     return digest.hexdigest()
 
 

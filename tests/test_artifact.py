@@ -1,5 +1,6 @@
 """Facts about an exported model's files: one that is missing, cut or changed is named before it is served."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,15 @@ def test_hashing_reports_what_it_has_read(directory: Path) -> None:
     read: list[int] = []
     sha256_file(directory / "a", read.append)
     assert read == [3]
+
+
+def test_a_file_of_several_blocks_has_the_hash_of_the_whole(tmp_path: Path) -> None:
+    size = 33 * 1024 * 1024 + 1  # a block holds 16 MiB
+    content = bytes(range(256)) * (size // 256) + b"!"
+    (tmp_path / "large").write_bytes(content)
+    read: list[int] = []
+    assert sha256_file(tmp_path / "large", read.append) == hashlib.sha256(content).hexdigest()
+    assert (sum(read), len(read)) == (size, 3)
 
 
 @pytest.mark.parametrize("full", [False, True])
