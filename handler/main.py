@@ -154,6 +154,7 @@ def _begin_loading(
         from handler.chat.fingerprint import fingerprint
         from handler.chat.service import ChatService, ServedModel
         from handler.chat.template import ChatTemplate
+        from handler.engine.prefix_cache import PrefixCache
         from handler.grammar.compiler import GrammarCompiler
         from handler.tokenizer import HFTokenizer
 
@@ -169,11 +170,12 @@ def _begin_loading(
         finally:
             verified.result()  # of a damaged file, that is what is told
         grammars = GrammarCompiler(tokenizer, vocab_size=manifest.vocab_size, end_token_ids=manifest.end_token_ids)
+        decoder = weights.result()
         service = ChatService(
             ServedModel(
                 name=manifest.name,
                 created=manifest.created,
-                decoder=weights.result(),
+                decoder=decoder,
                 tokenizer=tokenizer,
                 chat_template=template,
                 end_token_ids=manifest.end_token_ids,
@@ -182,6 +184,11 @@ def _begin_loading(
                 bos_token_id=manifest.bos_token_id,
                 grammars=grammars,
                 recommended=manifest.generation_defaults.model_dump(exclude_none=True),
+                prefixes=PrefixCache(
+                    decoder,
+                    budget=settings.prefix_cache_mb * 2**20,
+                    answers=settings.prefix_cache_answers,
+                ),
             )
         )
         timeline.end("model")

@@ -6,3 +6,6 @@ DEADLINE = "deadline"
 # In scope["extensions"]: the server passes an exception after the first byte on to the client's side as error trailers.
 # Where it is announced, a stream that has told its failure raises; elsewhere it just ends.
 ERROR_TRAILERS = "lambda.error_trailers"
+
+# In scope["state"]: bytes that stand for whom the request is from, never a key itself. Absent: everybody is one.
+TENANT = "tenant"

@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address of the local server")
     port: int = Field(default=8000, ge=1, le=65535, description="port of the local server")
     threads: int = Field(default=0, ge=0, le=64, description="threads of one decode step; 0: one per vCPU")
+    prefix_cache_mb: int = Field(
+        default=256, ge=0, description="memory for the KV of earlier answers, for prompts that begin alike; 0: none"
+    )
+    prefix_cache_answers: bool = Field(
+        default=False, description="go on from generated tokens too: later turns begin sooner, near-ties may differ"
+    )
     max_body_bytes: int = Field(default=6 * 1024 * 1024, gt=0, description="larger request bodies are answered 413")
     max_concurrency: int = Field(default=8, ge=1, le=1024, description="answers in flight; above it 429")
     max_output_tokens: int = Field(default=0, ge=0, description="a cap on every answer's length; 0: the window")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from handler.chat.service import ChatService, ServedModel
 from handler.chat.template import ChatTemplate
+from handler.engine.ports import KVArrays
+from handler.engine.prefix_cache import PrefixCache
 from handler.engine.step import Step
 from handler.grammar.compiler import GrammarCompiler
 
@@ -80,6 +82,14 @@ class ScriptedDecoder:
     def open(self) -> "ScriptedSession":
         return ScriptedSession(self)
 
+    def restore(self, token_ids: Sequence[int], held: KVArrays) -> "ScriptedSession":
+        """It has the rest of a prompt before it, and the whole script."""
+        assert held[0].tolist() == list(token_ids)
+        session = ScriptedSession(self)
+        session.token_ids = list(token_ids)
+        session.begin(list(token_ids))
+        return session
+
     def advance(self, sessions: Sequence["ScriptedSession"], token_ids: Sequence[int]) -> NDArray[np.float32]:
         self.call()
         return np.concatenate([s.append([i]) for s, i in zip(sessions, token_ids, strict=True)])
@@ -101,7 +111,7 @@ class ScriptedDecoder:
 class ScriptedSession:
     def __init__(self, decoder: ScriptedDecoder) -> None:
         self._decoder = decoder
-        self._tokens: list[int] = []
+        self.token_ids: list[int] = []
         self._step = 0
         self._prompt: list[int] = []
         self._prompt_is_over = False
@@ -110,7 +120,11 @@ class ScriptedSession:
 
     @property
     def length(self) -> int:
-        return len(self._tokens)
+        return len(self.token_ids)
+
+    @property
+    def exact_length(self) -> int:
+        return min(self.length, len(self._prompt))
 
     @property
     def nbytes(self) -> int:
@@ -129,7 +143,7 @@ class ScriptedSession:
         else:
             self._prompt.extend(int(i) for i in token_ids)
             self._prompt_is_over = len(token_ids) < decoder.prefill_chunk
-        self._tokens.extend(int(i) for i in token_ids)
+        self.token_ids.extend(int(i) for i in token_ids)
         if decoder.fail_at == self._step:
             raise RuntimeError("scripted failure")
         logits = np.zeros((logits_rows, decoder.vocab_size), np.float32)
@@ -141,14 +155,27 @@ class ScriptedSession:
     def truncate(self, length: int) -> None:
         if length > self.length:
             raise ValueError("longer than what is held")
-        del self._tokens[length:]
+        del self.token_ids[length:]
         self._step = max(0, length - len(self._prompt))
+        if length <= len(self._prompt):
+            self.begin(self._prompt[:length])
+
+    def held(self, length: int) -> KVArrays:
+        return [np.array(self.token_ids[:length])]
+
+    def rest(self) -> None:
+        """It shares nothing."""
+
+    def begin(self, prompt: list[int]) -> None:
+        self._step = 0
+        self._prompt = prompt
+        self._prompt_is_over = False
 
     def fork(self, count: int) -> "list[ScriptedSession]":
         """Copies, which go on with the same script."""
         copies = [copy.copy(self) for _ in range(count)]
         for fork in copies:
-            fork._tokens = self._tokens.copy()
+            fork.token_ids = self.token_ids.copy()
         return copies
 
 
@@ -158,18 +185,24 @@ def told(events: Iterable[T]) -> list[T]:
 
 
 def chat_service(
-    decoder: ScriptedDecoder | None = None, *, name: str = "fake-model", template: str | None = CHATML
+    decoder: ScriptedDecoder | None = None,
+    *,
+    name: str = "fake-model",
+    template: str | None = CHATML,
+    prefix_budget: int | None = None,
 ) -> ChatService:
-    """A chat service over the fakes, with a ChatML template."""
+    """A chat service over the fakes, with a ChatML template. `prefix_budget`: of a prefix cache, in tokens."""
+    decoder = decoder or ScriptedDecoder()
     return ChatService(
         ServedModel(
             name=name,
             created=1_700_000_000,
-            decoder=decoder or ScriptedDecoder(),
+            decoder=decoder,
             tokenizer=FakeTokenizer(),
             chat_template=None if template is None else ChatTemplate(template, {"eos_token": "<|im_end|>"}),
             end_token_ids=(IM_END, END_OF_TEXT),
             fingerprint="fp_0123456789",
             grammars=GrammarCompiler(FakeTokenizer(), vocab_size=VOCAB_SIZE, end_token_ids=(IM_END, END_OF_TEXT)),
+            prefixes=None if prefix_budget is None else PrefixCache(decoder, budget=prefix_budget),
         )
     )

@@ -6,13 +6,14 @@ constant time, all of them always: how long a refusal takes tells nothing.
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handler.api.error_responses import error_response
 from handler.errors import Unauthorized
+from handler.scope import TENANT
 
 OPEN_PATHS = frozenset({"/", "/health"})
 
@@ -46,6 +47,7 @@ class Authentication:
             return
         key = presented_key(Headers(scope=scope))
         if key is not None and self._keys.accepts(key):
+            scope["state"] = {**(scope.get("state") or {}), TENANT: _digest(key)}
             await self._app(scope, receive, send)
             return
         await error_response(_refusal(given=key is not None))(scope, receive, send)
@@ -58,6 +60,13 @@ def presented_key(headers: Headers) -> bytes | None:
         key = headers.get("x-api-key", "")
     # Starlette reads header bytes as Latin-1: back to what was sent.
     return key.strip().encode("latin-1") or None
+
+
+def tenant_of(scope: Scope) -> bytes:
+    """Whom the request is from: something that stands for its key, and nothing where no key is needed."""
+    state: Mapping[str, object] = scope.get("state") or {}
+    tenant = state.get(TENANT)
+    return tenant if isinstance(tenant, bytes) else b""
 
 
 def _refusal(*, given: bool) -> Unauthorized:

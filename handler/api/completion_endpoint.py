@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
+from handler.api.auth import tenant_of
 from handler.api.chunks import Envelope
 from handler.api.completion_answers import CompletionForm, fold_completion, stream_completion
 from handler.api.completion_request import CompletionRequest, read_completion_request
@@ -30,7 +31,7 @@ async def create_completion(request: Request, *, models: Models, answering: Answ
     )
     model = models.service(asked.model).model
     record.model, record.stream = asked.model, asked.stream
-    prepare = partial(_prepare, model, asked)
+    prepare = partial(_prepare, model, asked, tenant_of(request.scope))
     envelope = Envelope(
         id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
     )
@@ -46,8 +47,14 @@ async def create_completion(request: Request, *, models: Models, answering: Answ
     return await answering.whole(request, prepare, fold, headers=headers)
 
 
-def _prepare(model: ServedModel, asked: CompletionRequest) -> PreparedCompletion:
+def _prepare(model: ServedModel, asked: CompletionRequest, tenant: bytes) -> PreparedCompletion:
     limit = None if asked.answer_format is None else Constraint(asked.answer_format.grammar, asked.answer_format.path)
     return prepare_completion(
-        model, asked.prompts, asked.params, echo=asked.echo, add_start=asked.add_start, constraint=limit
+        model,
+        asked.prompts,
+        asked.params,
+        echo=asked.echo,
+        add_start=asked.add_start,
+        constraint=limit,
+        tenant=tenant,
     )

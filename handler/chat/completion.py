@@ -70,6 +70,7 @@ class PreparedCompletion:
     prompts: tuple[RawPrompt, ...]
     echo: bool
     grammar: Callable[[], Grammar] | None = None
+    tenant: bytes = b""
 
     @property
     def prompt_tokens(self) -> int:
@@ -116,6 +117,7 @@ class PreparedCompletion:
             self.model.end_token_ids,
             should_stop=should_stop,
             grammar=self.grammar,
+            prefixes=self.model.prefixes_of(self.tenant),
         )
 
     def _echo(
@@ -156,12 +158,14 @@ def prepare_completion(
     echo: bool,
     add_start: bool = True,
     constraint: Constraint | None = None,
+    tenant: bytes = b"",
 ) -> PreparedCompletion:
     """Encodes the prompts and compiles the constraint. Raises InvalidRequest, UnsupportedValue or
     ContextLengthExceeded.
 
     A prompt of text begins as the model's tokenizer begins one, unless `add_start` is false; token ids are taken as
     they are. An empty text is the beginning of a new document. `params.max_tokens` may be 0: only the prompt is run.
+    `tenant` is whom it is for.
     """
     check_token_ids(params, model.decoder.vocab_size)
     check_ends(params, formatted=constraint is not None)
@@ -173,7 +177,7 @@ def prepare_completion(
         if len(prompt.token_ids) + room_needed > window:
             raise ContextLengthExceeded(prompt_tokens=len(prompt.token_ids), context_window=window, param="prompt")
     grammar = None if constraint is None else _compile(model, constraint)
-    return PreparedCompletion(model=model, params=params, prompts=prepared, echo=echo, grammar=grammar)
+    return PreparedCompletion(model=model, params=params, prompts=prepared, echo=echo, grammar=grammar, tenant=tenant)
 
 
 def _compile(model: ServedModel, constraint: Constraint) -> Callable[[], Grammar]:

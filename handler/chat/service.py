@@ -21,6 +21,7 @@ from handler.engine.events import Delta, Finished, Stopped
 from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Decoder, GrammarCompiler, StopScope, Tokenizer
+from handler.engine.prefix_cache import PrefixCache, Prefixes
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
 
 
@@ -30,7 +31,7 @@ class ServedModel:
 
     `start_token_ids` are what the tokenizer puts before a raw prompt; `bos_token_id` begins a document, for a model
     that has such a token. `grammars` None: tools and formats are refused. `recommended` are the model's own values for
-    request fields (`temperature`, `top_p`, …) that a request leaves open.
+    request fields (`temperature`, `top_p`, …) that a request leaves open. `prefixes` None: each prompt is run whole.
     """
 
     name: str
@@ -44,6 +45,11 @@ class ServedModel:
     bos_token_id: int | None = None
     grammars: GrammarCompiler | None = None
     recommended: Mapping[str, float] = field(default_factory=dict)
+    prefixes: PrefixCache | None = None
+
+    def prefixes_of(self, tenant: bytes) -> Prefixes | None:
+        """What one tenant's prompts may go on from."""
+        return None if self.prefixes is None else self.prefixes.of(tenant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,7 @@ class PreparedChat:
     params: GenerationParams
     prompt_ids: tuple[int, ...]
     limits: Limits
+    tenant: bytes = b""
 
     @property
     def prompt_tokens(self) -> int:
@@ -76,6 +83,7 @@ class PreparedChat:
             should_stop=should_stop,
             grammar=self.limits.grammar,
             stop_scope=self._stop_scope() if self.params.stop else None,
+            prefixes=self.model.prefixes_of(self.tenant),
         ):
             match event:
                 case Delta():
@@ -121,8 +129,9 @@ class ChatService:
         *,
         tools: ChatTools | None = None,
         response_format: GrammarSpec | None = None,
+        tenant: bytes = b"",
     ) -> PreparedChat:
-        """Renders and encodes the prompt, and compiles what the answer is limited to.
+        """Renders and encodes the prompt, and compiles what the answer is limited to. `tenant` is whom it is for.
 
         Raises InvalidRequest, UnsupportedValue or ContextLengthExceeded.
         """
@@ -145,7 +154,9 @@ class ChatService:
         if tools is not None and tools.forced:
             params = replace(params, stop=())  # stop strings are matched in text, and such an answer has none
             limits = replace(limits, reading=replace(limits.reading, forced=True))
-        return PreparedChat(model=model, params=params, prompt_ids=tuple(prompt.token_ids), limits=limits)
+        return PreparedChat(
+            model=model, params=params, prompt_ids=tuple(prompt.token_ids), limits=limits, tenant=tenant
+        )
 
     def prompt_ids(
         self, conversation: Conversation, options: TemplateOptions, tools: ChatTools | None = None

@@ -1,12 +1,15 @@
 """The decode loop: prefill, then sample, emit, step, until something ends each choice. Pure."""
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import nullcontext
 
 from handler.engine.choice import Choice
 from handler.engine.events import Event, Finished, Usage
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Decoder, Grammar, KVSession, StopScope, Tokenizer
+from handler.engine.prefix_cache import Prefixes
 from handler.engine.step import Feed, Rows, Step
+from handler.engine.widths import chunk_end
 
 
 def generate(
@@ -19,6 +22,7 @@ def generate(
     should_stop: Callable[[], bool],
     grammar: Callable[[], Grammar] | None = None,
     stop_scope: Callable[[], StopScope] | None = None,
+    prefixes: Prefixes | None = None,
 ) -> Generator[Event, None, None]:
     """`params.n` answers to `prompt_ids` (at least one, fewer than the window), each within `grammar()`, stop strings
     matched within `stop_scope()`.
@@ -28,6 +32,7 @@ def generate(
     at the end of the window, or as soon as `should_stop()` is true, which is asked before each Step. One Delta follows
     each token but the end token, with the text that has become final. What is still held at the end is a last Delta.
     Nothing runs between the events but what a Step holds. Closing the iterator drops the KV sessions.
+    What `prefixes` know of the prompt is not run again; at the end they get the first choice's session.
     Raises ValueError for a prompt that is empty or leaves no room.
     """
     room = decoder.context_window - len(prompt_ids)
@@ -47,17 +52,20 @@ def generate(
         )
         for index in range(params.n)
     ]
-    session = decoder.open()
-    row = yield from _prefill(decoder, session, prompt_ids, should_stop)
-    if row is not None:
-        others = session.fork(params.n - 1) if params.n > 1 else ()
-        yield from _decode(decoder, list(zip(choices, [session, *others], strict=True)), row, should_stop)
+    with nullcontext(decoder.open()) if prefixes is None else prefixes.session(prompt_ids) as session:
+        cached_tokens = session.length
+        row = yield from _prefill(decoder, session, prompt_ids, should_stop)
+        if row is not None:
+            others = session.fork(params.n - 1) if params.n > 1 else ()
+            yield from _decode(decoder, list(zip(choices, [session, *others], strict=True)), row, should_stop)
     for choice in choices:
         if not choice.closed:
             choice.stop("length")
             yield from choice.close()
     completion_tokens = sum(len(choice.generated) for choice in choices)
-    yield Finished(usage=Usage(prompt_tokens=len(prompt_ids), completion_tokens=completion_tokens))
+    yield Finished(
+        usage=Usage(prompt_tokens=len(prompt_ids), completion_tokens=completion_tokens, cached_tokens=cached_tokens)
+    )
 
 
 def _prefill(
@@ -69,7 +77,8 @@ def _prefill(
         if should_stop():
             return None
         start = session.length
-        feed = Feed(session, prompt_ids[start : start + chunk_at(start, decoder.prefill_chunk)])
+        end = chunk_end(start, len(prompt_ids), chunk_at(start, decoder.prefill_chunk))
+        feed = Feed(session, prompt_ids[start:end])
         step = Step(decoder, (feed,))
         yield step
         step.run()

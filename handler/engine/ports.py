@@ -1,20 +1,44 @@
 """What the engine needs from outside: a decoder, a tokenizer, a grammar. Pure: Protocols only."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handler.engine.grammar import GrammarSpec
 
+# The KV of one sequence, in a form of the decoder's own.
+KVArrays = Sequence[NDArray[Any]]
 
-class KVSession(Protocol):
+
+class KVSource(Protocol):
+    """KV that a sequence may begin with."""
+
+    @property
+    def token_ids(self) -> Sequence[int]:
+        """The token of each position held."""
+        ...
+
+    def held(self, length: int) -> KVArrays:
+        """Views of the KV of the first `length` positions, for `Decoder.restore`."""
+        ...
+
+
+class KVSession(KVSource, Protocol):
     """One sequence's KV cache on a decoder. Not thread-safe: one owner at a time."""
 
     @property
     def length(self) -> int:
         """Positions held, in tokens."""
+        ...
+
+    @property
+    def exact_length(self) -> int:
+        """Of how many of the first positions the KV is what a prefill makes of them, to the bit, in whatever chunks.
+
+        That of tokens which came one at a time is not: see `handler.engine.widths`.
+        """
         ...
 
     @property
@@ -36,6 +60,10 @@ class KVSession(Protocol):
 
     def fork(self, count: int) -> "Sequence[KVSession]":
         """`count` copies of the sequence, at least one, each a session of its own. The sequence stays as it is."""
+        ...
+
+    def rest(self) -> None:
+        """It will not be stepped for long: it gives up memory that it shares with others."""
         ...
 
 
@@ -60,6 +88,10 @@ class Decoder(Protocol):
 
     def open(self) -> KVSession:
         """A new, empty sequence."""
+        ...
+
+    def restore(self, token_ids: Sequence[int], held: KVArrays) -> KVSession:
+        """A new sequence of `token_ids`, whose KV is copied from `held`."""
         ...
 
     def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:

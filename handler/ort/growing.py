@@ -4,6 +4,7 @@ Past goes in, a longer present comes out, and is the past of the next step. The 
 an output OrtValue is bound as the next input, never copied through Python.
 """
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -11,9 +12,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from handler.engine.ports import KVSession
+from handler.engine.ports import KVArrays, KVSession
+from handler.engine.widths import exact_tokens
 from handler.errors import ArtifactError
-from handler.manifest import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS, ModelManifest, TensorSpec
+from handler.manifest import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS, ModelManifest
+from handler.ort.kv_arrays import first_positions, position_axis, shape_of
 from handler.ort.kv_buffers import check_fits
 
 _PREFILL_CHUNK = 128  # the graph computes logits for every position: 25 MB of them for 128 positions of 49,152 tokens
@@ -26,8 +29,8 @@ class GrowingKVDecoder:
         """Raises ArtifactError if the graph takes an input that this decoder does not know how to fill."""
         self._session = session
         self._manifest = manifest
-        self._past_axes = {spec.name: _past_axis(spec) for spec in manifest.graph.past}
-        known = {INPUT_IDS, ATTENTION_MASK, POSITION_IDS, *self._past_axes}
+        pasts = {spec.name: position_axis(spec) for spec in manifest.graph.past}
+        known = {INPUT_IDS, ATTENTION_MASK, POSITION_IDS, *pasts}
         unknown = [spec.name for spec in manifest.graph.inputs if spec.name not in known]
         if unknown:
             raise ArtifactError(
@@ -47,7 +50,14 @@ class GrowingKVDecoder:
         return _PREFILL_CHUNK
 
     def open(self) -> "GrowingKVSession":
-        return GrowingKVSession(_Sequences(self._session, self._manifest, self._past_axes, 1))
+        return GrowingKVSession(_Sequences(self._session, self._manifest, 1))
+
+    def restore(self, token_ids: Sequence[int], held: KVArrays) -> "GrowingKVSession":
+        sequences = _Sequences(self._session, self._manifest, 1)
+        sequences.hold(len(token_ids), held)
+        restored = GrowingKVSession(sequences)
+        restored.token_ids, restored.exact_length = list(token_ids), len(token_ids)
+        return restored
 
     def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
         """As the port says. Only sequences of one length can share a forward call here, as do the choices of a request:
@@ -72,6 +82,8 @@ class GrowingKVSession:
     def __init__(self, sequences: "_Sequences", row: int = 0) -> None:
         self.sequences = sequences
         self.row = row
+        self.token_ids: list[int] = []
+        self.exact_length = 0
 
     @property
     def length(self) -> int:
@@ -85,21 +97,33 @@ class GrowingKVSession:
         step = len(token_ids)
         if not 1 <= logits_rows <= step:
             raise ValueError(f"{logits_rows} rows of logits asked of a step of {step} tokens")
-        self._be_alone()
-        rows: NDArray[np.float32] = self.sequences.run(np.asarray([token_ids], np.int64))[0, step - logits_rows :]
+        self.rest()
+        ids = np.asarray([token_ids], np.int64)
+        rows: NDArray[np.float32] = self.sequences.run(ids)[0, step - logits_rows :]
+        if self.exact_length == len(self.token_ids):
+            self.exact_length += exact_tokens(step)
+        self.token_ids += ids[0].tolist()
         return rows
 
     def truncate(self, length: int) -> None:
         if not 0 <= length <= self.length:
             raise ValueError(f"a sequence of {self.length} tokens cannot be truncated to {length}")
         if length < self.length:
-            self._be_alone()
-            self.sequences.truncate(length)
+            self.sequences.hold(length, self.held(length))
+            del self.token_ids[length:]
+            self.exact_length = min(self.exact_length, length)
+
+    def held(self, length: int) -> KVArrays:
+        self.rest()
+        return self.sequences.held(length)
 
     def fork(self, count: int) -> "list[GrowingKVSession]":
-        return [GrowingKVSession(self.sequences.joined([self])) for _ in range(count)]
+        forks = [GrowingKVSession(self.sequences.joined([self])) for _ in range(count)]
+        for fork in forks:
+            fork.token_ids, fork.exact_length = self.token_ids.copy(), self.exact_length
+        return forks
 
-    def _be_alone(self) -> None:
+    def rest(self) -> None:
         """Others may share the tensors: it leaves them a row that nobody reads any more."""
         if self.sequences.rows > 1:
             self.sequences, self.row = self.sequences.joined([self]), 0
@@ -115,24 +139,23 @@ def _advance(sessions: "Sequence[GrowingKVSession]", token_ids: Sequence[int]) -
         for row, session in enumerate(sessions):
             session.sequences, session.row = sequences, row
     logits: NDArray[np.float32] = sequences.run(np.asarray(token_ids, np.int64)[:, np.newaxis])[:, 0]
+    for session, token_id in zip(sessions, token_ids, strict=True):
+        session.token_ids.append(token_id)
     return logits
 
 
 class _Sequences:
     """The KV tensors of `rows` sequences of one length, and the binding that passes them on."""
 
-    def __init__(
-        self, session: ort.InferenceSession, manifest: ModelManifest, past_axes: dict[str, int], rows: int
-    ) -> None:
+    def __init__(self, session: ort.InferenceSession, manifest: ModelManifest, rows: int) -> None:
         self.length = 0
         self.rows = rows
         self._session = session
         self._manifest = manifest
-        self._past_axes = past_axes
         self._binding = session.io_binding()
         self._inputs = {spec.name for spec in manifest.graph.inputs}
         self.pasts = {
-            spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(_empty_shape(spec, rows), dtype=spec.dtype))
+            spec.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(shape_of(spec, rows, 0), dtype=spec.dtype))
             for spec in manifest.graph.past
         }
         self._logits = np.empty((rows, 0, manifest.vocab_size), dtype=np.float32)
@@ -166,35 +189,27 @@ class _Sequences:
 
     @property
     def nbytes(self) -> int:
-        return sum(int(past.numpy().nbytes) for past in self.pasts.values())
+        specs = self._manifest.graph.past
+        return sum(np.dtype(spec.dtype).itemsize * math.prod(self.pasts[spec.name].shape()) for spec in specs)
 
-    def truncate(self, length: int) -> None:
-        for name, past in self.pasts.items():
-            kept = past.numpy().take(range(length), axis=self._past_axes[name])
-            self.pasts[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(kept))
+    def held(self, length: int) -> KVArrays:
+        """What there is of the first `length` positions."""
+        graph = self._manifest.graph
+        return first_positions(graph, [self.pasts[spec.name].numpy() for spec in graph.past], length)
+
+    def hold(self, length: int, held: KVArrays) -> None:
+        """Copies `held`, which has `length` positions: they are all that there is now."""
         self.length = length
+        self.pasts = {
+            spec.name: ort.OrtValue.ortvalue_from_numpy(np.array(array, order="C"))
+            for spec, array in zip(self._manifest.graph.past, held, strict=True)
+        }
 
     def joined(self, sessions: "Sequence[GrowingKVSession]") -> "_Sequences":
         """Copies of what `sessions` hold, which are as long as these: a row for each, in this order."""
-        joined = _Sequences(self._session, self._manifest, self._past_axes, len(sessions))
+        joined = _Sequences(self._session, self._manifest, len(sessions))
         joined.length = self.length
         for name in self.pasts:
             rows = [session.sequences.pasts[name].numpy()[session.row] for session in sessions]
             joined.pasts[name] = ort.OrtValue.ortvalue_from_numpy(np.stack(rows))
         return joined
-
-
-def _past_axis(spec: TensorSpec) -> int:
-    """The one dimension, beside the batch, that has a name and not a size."""
-    axes = [axis for axis, size in enumerate(spec.shape) if axis > 0 and isinstance(size, str)]
-    if len(axes) != 1:
-        raise ArtifactError(
-            f"{spec.name} has the shape {spec.shape}, of which not one dimension grows: export the model again"
-        )
-    return axes[0]
-
-
-def _empty_shape(spec: TensorSpec, rows: int) -> tuple[int, ...]:
-    growing = _past_axis(spec)
-    sizes = enumerate(spec.shape)
-    return tuple(0 if axis == growing else size if isinstance(size, int) else rows for axis, size in sizes)

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from handler import manifest
+from handler.engine.ports import KVArrays
 from handler.manifest import ModelManifest
 
 # For each past tensor of the graph, float32 [rows, heads, capacity, width]: a row is a sequence.
@@ -35,7 +36,7 @@ def capacity_for(model: ModelManifest, needed: int) -> int:
     return min(capacity, model.context_window)
 
 
-def copy(held: KV, length: int, into: KV) -> None:
+def copy(held: KVArrays, length: int, into: KV) -> None:
     """Copies the first `length` positions."""
     for source, target in zip(held, into, strict=True):
         target[:, :, :length] = source[:, :, :length]

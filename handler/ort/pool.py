@@ -47,8 +47,8 @@ class KVPool:
                 longest = max(longest, member.length)
         step.ids[rows, 0] = token_ids
         bound.run(step, longest + 1)
-        for session in sessions:
-            session.length += 1
+        for session, token_id in zip(sessions, token_ids, strict=True):
+            session.append([token_id])
             session.idle = 0
         logits: NDArray[np.float32] = step.logits[:, 0]
         return logits if rows == list(range(count)) else logits[rows]

@@ -7,6 +7,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from handler.engine.ports import KVArrays
+from handler.engine.widths import exact_tokens
 from handler.manifest import ModelManifest
 from handler.ort import kv_buffers
 from handler.ort.kv_buffers import KV, BoundKV, StepBuffers
@@ -19,7 +21,8 @@ class SharedKVSession:
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, model: ModelManifest) -> None:
-        self.length = 0
+        self.token_ids: list[int] = []
+        self.exact_length = 0
         self.kv = kv_buffers.allocate(model, 1, 0)
         self.row = -1  # in the pool; -1: none
         self.idle = 0  # steps of the pool that it has sat out, one after the other
@@ -29,6 +32,22 @@ class SharedKVSession:
         # Decoding comes back to this shape after every prefill.
         self._one = StepBuffers.allocate(1, 1, 1, model.vocab_size)
         self._step = self._one
+
+    @classmethod
+    def restored(
+        cls, session: onnxruntime.InferenceSession, model: ModelManifest, token_ids: Sequence[int], held: KVArrays
+    ) -> "SharedKVSession":
+        """A sequence of `token_ids`, whose KV is copied from `held`; there is room for another token."""
+        restored = cls(session, model)
+        restored.token_ids = list(token_ids)
+        restored.exact_length = length = len(token_ids)
+        restored.kv = kv_buffers.allocate(model, 1, kv_buffers.capacity_for(model, length + 1))
+        kv_buffers.copy(held, length, restored.kv)
+        return restored
+
+    @property
+    def length(self) -> int:
+        return len(self.token_ids)
 
     @property
     def capacity(self) -> int:
@@ -59,7 +78,7 @@ class SharedKVSession:
         self._step.ids[0] = token_ids
         self._bound.last_positions[0] = end - 1
         self._bound.run(self._step, end)
-        self.length = end
+        self.append(self._step.ids[0].tolist())
         rows: NDArray[np.float32] = self._step.logits[0]
         return rows
 
@@ -67,14 +86,28 @@ class SharedKVSession:
         """Forgets every position from `length` on. Raises ValueError if `length` exceeds the positions held."""
         if not 0 <= length <= self.length:
             raise ValueError(f"cannot truncate {self.length} positions to {length}")
-        self.length = length
+        del self.token_ids[length:]
+        self.exact_length = min(self.exact_length, length)
+
+    def append(self, token_ids: Sequence[int]) -> None:
+        """These have been run, in one step."""
+        if self.exact_length == self.length:
+            self.exact_length += exact_tokens(len(token_ids))
+        self.token_ids += token_ids
+
+    def held(self, length: int) -> KVArrays:
+        return [buffer[:, :, :length] for buffer in self.kv]
+
+    def rest(self) -> None:
+        if self.row >= 0:
+            self.leave(self.length)
 
     def fork(self, count: int) -> "list[SharedKVSession]":
         forks = [SharedKVSession(self._session, self._model) for _ in range(count)]
         for fork in forks:
             fork.kv = kv_buffers.allocate(self._model, 1, self.capacity)
             kv_buffers.copy(self.kv, self.length, fork.kv)
-            fork.length = self.length
+            fork.token_ids, fork.exact_length = self.token_ids.copy(), self.exact_length
         return forks
 
     def leave(self, needed: int) -> None:

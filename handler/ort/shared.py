@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from handler.engine.ports import KVSession
+from handler.engine.ports import KVArrays, KVSession
 from handler.manifest import ModelManifest
 from handler.ort.pool import KVPool
 from handler.ort.sequence import SharedKVSession
@@ -38,9 +38,13 @@ class SharedKVDecoder:
     def prefill_chunk(self) -> int:
         return _PREFILL_CHUNK
 
-    def open(self) -> "SharedKVSession":
+    def open(self) -> SharedKVSession:
         self._pool.tidy()
         return SharedKVSession(self._session, self._model)
+
+    def restore(self, token_ids: Sequence[int], held: KVArrays) -> SharedKVSession:
+        self._pool.tidy()
+        return SharedKVSession.restored(self._session, self._model, token_ids, held)
 
     def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
         return self._pool.advance(cast("Sequence[SharedKVSession]", sessions), token_ids)

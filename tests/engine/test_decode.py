@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Event, Finished, Stopped, Usage
 from handler.engine.params import GenerationParams
-from handler.engine.ports import KVSession
+from handler.engine.ports import KVArrays, KVSession
 from handler.engine.step import Step
 from handler.engine.text import TextDecoder
+from handler.engine.widths import exact_tokens
 from tests.fakes import IM_END, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, told
 
 Script = list[int | Mapping[int, float]]
@@ -49,6 +50,12 @@ class PrefixDecoder:
         self.sessions.append(weakref.ref(session))
         return session
 
+    def restore(self, token_ids: Sequence[int], held: KVArrays) -> KVSession:
+        assert held[0].tolist() == list(token_ids)
+        session = PrefixSession(self)
+        session.token_ids, session.exact_length = list(token_ids), len(token_ids)
+        return session
+
     def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
         return np.concatenate([s.forward([i]) for s, i in zip(sessions, token_ids, strict=True)])
 
@@ -56,21 +63,24 @@ class PrefixDecoder:
 class PrefixSession:
     def __init__(self, decoder: PrefixDecoder) -> None:
         self._decoder = decoder
-        self._tokens: list[int] = []
+        self.token_ids: list[int] = []
+        self.exact_length = 0
 
     @property
     def length(self) -> int:
-        return len(self._tokens)
+        return len(self.token_ids)
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
-        self._tokens += map(int, token_ids)
+        if self.exact_length == self.length:
+            self.exact_length += exact_tokens(len(token_ids))
+        self.token_ids += map(int, token_ids)
         assert self.length <= self._decoder.context_window
         rows = np.array([self._row(end) for end in range(self.length - logits_rows + 1, self.length + 1)])
         rows.flags.writeable = False  # nobody may write to a decoder's logits
         return rows
 
     def _row(self, end: int) -> NDArray[np.float32]:
-        random = np.random.default_rng(zlib.crc32(np.array(self._tokens[:end]).tobytes()))
+        random = np.random.default_rng(zlib.crc32(np.array(self.token_ids[:end]).tobytes()))
         row = random.standard_normal(self._decoder.vocab_size).astype(np.float32)
         row[: len(ALPHABET)] += 6
         row[[0xC3, 0xF0]] += 2  # beginnings of characters, and often nothing after them
@@ -78,19 +88,24 @@ class PrefixSession:
         return row
 
     def truncate(self, length: int) -> None:
-        del self._tokens[length:]
+        del self.token_ids[length:]
+        self.exact_length = min(self.exact_length, length)
 
     @property
     def nbytes(self) -> int:
         return self.length
 
     def fork(self, count: int) -> "list[PrefixSession]":
-        return [self.copy() for _ in range(count)]
+        forks = [PrefixSession(self._decoder) for _ in range(count)]
+        for fork in forks:
+            fork.token_ids, fork.exact_length = self.token_ids.copy(), self.exact_length
+        return forks
 
-    def copy(self) -> "PrefixSession":
-        copy = PrefixSession(self._decoder)
-        copy._tokens = self._tokens.copy()
-        return copy
+    def held(self, length: int) -> KVArrays:
+        return [np.array(self.token_ids[:length])]
+
+    def rest(self) -> None:
+        """It shares nothing."""
 
 
 def run(

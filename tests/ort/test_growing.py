@@ -125,6 +125,27 @@ def test_truncating_forgets_the_end(decoder: GrowingKVDecoder) -> None:
     assert sequence.forward([7]).tolist() == [[7, 0, 1, 7, -7]]
 
 
+def test_a_restored_beginning_goes_its_own_way(decoder: GrowingKVDecoder) -> None:
+    sequence = decoder.open()
+    sequence.forward([1, 2, 3, 4])
+    restored = decoder.restore([1, 2, 3], sequence.held(3))
+    assert restored.nbytes == 3 * 2 * 4
+    assert restored.forward([7]).tolist() == [[7, 3, 4, 13, -13]]
+    assert (restored.token_ids, restored.exact_length) == ([1, 2, 3, 7], 3)
+    assert sequence.forward([7]).tolist() == [[7, 4, 5, 17, -17]]
+
+
+def test_one_that_rests_leaves_its_neighbours(decoder: GrowingKVDecoder) -> None:
+    sequence = decoder.open()
+    sequence.forward([1, 2])
+    first, second = sequence.fork(2)
+    decoder.advance([first, second], [3, 4])
+    first.rest()
+    assert (first.nbytes, first.token_ids, second.token_ids) == (3 * 2 * 4, [1, 2, 3], [1, 2, 4])
+    assert second.forward([5]).tolist() == [[5, 3, 4, 12, -12]]
+    assert first.forward([5]).tolist() == [[5, 3, 4, 11, -11]]
+
+
 @pytest.mark.parametrize("length", [-1, 3])
 def test_a_sequence_is_not_truncated_to_what_it_does_not_hold(decoder: GrowingKVDecoder, length: int) -> None:
     sequence = decoder.open()

@@ -47,6 +47,46 @@ def test_truncating_and_going_on_is_a_fresh_start(model: Decoder, tolerance: flo
     np.testing.assert_allclose(found, decoders.logits(model, kept + other)[len(kept) :], atol=tolerance)
 
 
+@pytest.mark.parametrize("split", [[300], [2] * 150, [7, 251, 42], [250, 50]], ids=str)
+def test_in_steps_of_several_tokens_the_kv_is_the_same_to_the_bit(model: Decoder, split: list[int]) -> None:
+    """What a prefix cache relies on, and what `exact_length` tells."""
+    token_ids = decoders.tokens(300)
+    whole, session = model.open(), model.open()
+    whole.forward(token_ids)
+    start = 0
+    for step in split:
+        session.forward(token_ids[start : start + step])
+        start += step
+    session.forward([1])
+    assert (session.exact_length, session.length, session.token_ids) == (300, 301, [*token_ids, 1])
+    for found, expected in zip(session.held(300), whole.held(300), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_restored_beginning_goes_its_own_way(model: Decoder) -> None:
+    token_ids, other = decoders.tokens(300), decoders.tokens(20, seed=2)
+    session, fresh = model.open(), model.open()
+    session.forward(token_ids)
+    restored = model.restore(token_ids[:260], session.held(260))
+    found = restored.forward(other).copy()
+    assert (restored.token_ids, restored.exact_length, session.length) == (token_ids[:260] + other, 280, 300)
+    fresh.forward(token_ids[:200])
+    np.testing.assert_array_equal(found, fresh.forward(token_ids[200:260] + other))
+
+
+def test_one_that_rests_leaves_the_rows_of_the_others(model: Decoder) -> None:
+    token_ids = decoders.tokens(20)
+    session = model.open()
+    session.forward(token_ids)
+    first, second = session.fork(2)
+    model.advance([first, second], [3, 4])
+    first.rest()
+    model.advance([second, session], [5, 6])
+    assert (first.token_ids, second.token_ids) == ([*token_ids, 3], [*token_ids, 4, 5])
+    for found, expected in zip(first.held(20), session.held(20), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_growing_buffers_keep_what_they_hold(model: Decoder, tolerance: float) -> None:
     token_ids = decoders.tokens(600)  # buffers of 256, 512 and 1,024 positions
     session = model.open()

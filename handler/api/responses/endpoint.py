@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
+from handler.api.auth import tenant_of
 from handler.api.limits import Limits
 from handler.api.models import Models
 from handler.api.record import RequestRecord
@@ -30,7 +31,7 @@ async def create_response(request: Request, *, models: Models, answering: Answer
     record.model, record.stream = asked.model, asked.stream
     head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
     response = ResponseEvents(head, new_id=_new_id, clock=time.time)
-    prepare = partial(_prepare, service, asked)
+    prepare = partial(_prepare, service, asked, tenant_of(request.scope))
     headers = dropped_header(asked.dropped)
     if asked.stream:
         render = partial(stream_response, response=response, record=record)
@@ -40,7 +41,7 @@ async def create_response(request: Request, *, models: Models, answering: Answer
     return await answering.whole(request, prepare, fold, headers=headers)
 
 
-def _prepare(service: ChatService, asked: ResponsesRequest) -> PreparedChat:
+def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes) -> PreparedChat:
     wanted = asked.answer_format
     with naming_own_fields(), nullcontext() if wanted is None else wanted.blamed():
         return service.prepare(
@@ -49,6 +50,7 @@ def _prepare(service: ChatService, asked: ResponsesRequest) -> PreparedChat:
             asked.template,
             tools=asked.tools,
             response_format=None if wanted is None else wanted.grammar,
+            tenant=tenant,
         )
 
 

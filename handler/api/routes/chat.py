@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.answers import fold_answer, stream_answer
+from handler.api.auth import tenant_of
 from handler.api.chat_request import ChatRequest, read_chat_request
 from handler.api.chunks import AnswerForm, Envelope
 from handler.api.limits import Limits
@@ -45,7 +46,7 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
             logprobs=asked.params.top_logprobs is not None,
             legacy_functions=asked.tools is not None and asked.tools.legacy,
         )
-        prepare = partial(_prepare, service, asked)
+        prepare = partial(_prepare, service, asked, tenant_of(request.scope))
         if asked.stream:
             render = partial(stream_answer, envelope=envelope, record=record, form=form)
             return await answering.streamed(request, prepare, render, headers=headers)
@@ -55,10 +56,10 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
     return router
 
 
-def _prepare(service: ChatService, asked: ChatRequest) -> PreparedChat:
+def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes) -> PreparedChat:
     wanted = asked.answer_format
     if wanted is None:
-        return service.prepare(asked.conversation, asked.params, asked.template, tools=asked.tools)
+        return service.prepare(asked.conversation, asked.params, asked.template, tools=asked.tools, tenant=tenant)
     with wanted.blamed():
         return service.prepare(
             asked.conversation,
@@ -66,4 +67,5 @@ def _prepare(service: ChatService, asked: ChatRequest) -> PreparedChat:
             asked.template,
             tools=asked.tools,
             response_format=wanted.grammar,
+            tenant=tenant,
         )
