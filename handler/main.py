@@ -98,6 +98,7 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
         max_output_tokens=settings.max_output_tokens,
         max_choices=settings.max_choices,
         unknown_fields=settings.unknown_fields,
+        batching=settings.batching,
     )
     app = create_app(
         services,

@@ -52,6 +52,7 @@ class ApiConfig:
     max_output_tokens: int = 0  # a cap on every answer; 0: the window
     max_choices: int = 8  # the largest n
     unknown_fields: UnknownFields = "reject"
+    batching: bool = True  # answers in flight share decode steps
 
 
 def create_app(
@@ -68,7 +69,7 @@ def create_app(
     `on_ready` is called when the lifespan begins; `when_quiet`, later, once no answer is in flight.
     """
     config = config or ApiConfig()
-    engine = EngineThread()
+    engine = EngineThread(batching=config.batching)
     admission = Admission(config.max_concurrency)
 
     @asynccontextmanager

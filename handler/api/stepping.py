@@ -1,47 +1,59 @@
-"""The engine thread: everything that computes runs there, one step at a time, in turns.
+"""The engine thread: everything that computes runs there, in rounds.
 
-One `next()` of an answer's iterator is one step (a chunk of prefill or one token; milliseconds). Answers in flight take
-turns in the order they came, so none waits for another to end, and the event loop never blocks. A consumer that
-falls behind, by `LOOKAHEAD` items, stops its own answer and no other.
+In a round each answer that can go on does so, up to the `Step` that it needs next, and then the Steps of all run, one
+token each in one forward call (`engine/rounds.py`). What has no Steps (an embedding) computes one item in its turn. So
+no answer waits for another to end, and the event loop never blocks. A consumer that falls behind stops its own answer
+and no other.
 """
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from handler.engine.rounds import Rounds, run_first
 from handler.engine.step import Step
 
 T = TypeVar("T")
 
-# Enough for the event loop to send one item while the engine computes the next; few enough that a client that leaves
-# stops the computing within two tokens.
-LOOKAHEAD = 2
+# Enough for the event loop to send what a step gave while the engine computes the next; few enough that a client that
+# leaves stops the computing within two tokens.
+LOOKAHEAD = 2  # steps
 
 
 class _Turn(Protocol):
-    def step(self) -> bool:
-        """Runs one step on the engine thread. Whether there is another."""
+    step: Step | None
+    """What it waits for."""
+
+    @property
+    def has_to_run(self) -> bool:
+        """Whether some of its step is still to be run, and somebody wants it."""
+        ...
+
+    def go_on(self) -> bool:
+        """Computes, on the engine thread, up to the next step, or one item. False: it is over."""
         ...
 
     def must_wait(self) -> bool:
-        """Whether the next step waits for the consumer; called with the engine's lock held."""
+        """Whether it waits for its consumer; called with the engine's lock held."""
         ...
 
 
 class EngineThread:
     """A queue of turns and the daemon thread that takes them, started by the first one. Thread-safe."""
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, *, batching: bool = True) -> None:
+        """`batching`: whether answers share forward calls, or take turns."""
+        self._changed = threading.Condition(threading.Lock())
         self._ready: deque[_Turn] = deque()
         self._parked: set[_Turn] = set()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._run_steps: Callable[[Sequence[Step]], None] = Rounds().run if batching else run_first
 
     def close(self) -> None:
-        """Waits for the step under way and ends the thread; what still waits for a turn gets none.
+        """Waits for the round under way and ends the thread; what still waits for a turn gets none.
 
         Without it the interpreter would end while ONNX Runtime computes, and the process abort.
         """
@@ -52,7 +64,8 @@ class EngineThread:
             self._thread.join()
 
     def stream(self, start: Callable[[], Iterator[T]]) -> "Stream[T]":
-        """The items of `start()`; called, stepped and closed on the engine thread. Use within a running event loop."""
+        """The items of `start()` but its Steps; called, run and closed on the engine thread. Use within a running event
+        loop."""
         stream = Stream(self, start)
         self._submit(stream)
         return stream
@@ -74,20 +87,49 @@ class EngineThread:
                 self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not (self._ready or self._closed):
-                    self._changed.wait()
-                if self._closed:
-                    return
-                turn = self._ready.popleft()
-            again = turn.step()
-            with self._changed:
-                if again and turn.must_wait():
-                    self._parked.add(turn)
-                elif again:
+        stepping: list[_Turn] = []
+        while not self._closed:
+            if self._ready or not stepping:
+                stepping = self._round(stepping, self._next(stepping))
+            else:
+                stepping = self._round(stepping)
+
+    def _next(self, stepping: Sequence[_Turn]) -> list[_Turn]:
+        """Who has become ready. Waits for somebody if nobody is `stepping`."""
+        with self._changed:
+            while not (self._ready or stepping or self._closed):
+                self._changed.wait()
+            ready = [*self._ready]
+            self._ready.clear()
+        return ready
+
+    def _round(self, stepping: Sequence[_Turn], ready: Sequence[_Turn] = ()) -> list[_Turn]:
+        """Lets go on who can; runs steps. Returns those that had one: some of it may be left to run."""
+        waiting: list[_Turn] = []
+        going_on: list[_Turn] = []
+        for turn in stepping:
+            (waiting if turn.has_to_run else going_on).append(turn)
+        for turn in (*ready, *going_on):
+            if not turn.go_on():
+                continue
+            if turn.must_wait() and self._park(turn):
+                continue
+            if turn.step is not None:
+                waiting.append(turn)
+            else:
+                with self._changed:
                     self._ready.append(turn)
-            del turn  # an ended answer must not live on until the next one
+        if waiting:
+            self._run_steps([turn.step for turn in waiting if turn.step is not None])
+        return waiting
+
+    def _park(self, turn: _Turn) -> bool:
+        """Sets aside a turn that has to wait for its consumer, unless that has moved on just now."""
+        with self._changed:
+            if turn.must_wait():
+                self._parked.add(turn)
+                return True
+        return False
 
 
 class _End:
@@ -106,8 +148,11 @@ class Stream(Generic[T]):
         self._start = start
         self._iterator: Iterator[T] | None = None
         self._items: asyncio.Queue[T | _End] = asyncio.Queue()
+        self._has_steps = False
         self._ahead = 0  # items computed; written by the engine thread only
+        self._begun = deque([0], maxlen=LOOKAHEAD - 1)  # how many there were when each of the last bursts of them began
         self._taken = 0  # items consumed; written by the event loop only
+        self.step: Step | None = None
         self.cancelled = False
 
     def __aiter__(self) -> "Stream[T]":
@@ -133,34 +178,46 @@ class Stream(Generic[T]):
             self._items.put_nowait(_End())
             self._engine.consumed(self)
 
-    def step(self) -> bool:
+    @property
+    def has_to_run(self) -> bool:
+        return self.step is not None and not self.step.is_over and not self.cancelled
+
+    def go_on(self) -> bool:
+        if self.cancelled:
+            self._close()
+            return False
+        if self.has_to_run:  # it had to wait for its consumer
+            return True
+        self.step = None
+        before = self._ahead
         try:
-            if self.cancelled:
-                self._close()
-                return False
             if self._iterator is None:
                 self._iterator = self._start()
-            item = next(self._iterator)
-            if isinstance(item, Step):
-                item.run()
-                return True
+            while not isinstance(item := next(self._iterator), Step):
+                self._ahead += 1
+                if not _post(self._loop, self._items.put_nowait, item):
+                    self.cancelled = True
+                if not self._has_steps:
+                    break
+            else:
+                self.step, self._has_steps = item, True
         except StopIteration:
             return self._end(None)
         except Exception as error:  # whatever it is, it belongs to the consumer
             return self._end(error)
-        self._ahead += 1
-        if not _post(self._loop, self._items.put_nowait, item):
-            self.cancelled = True
+        if self._ahead > before:
+            self._begun.append(before)
         return True
 
     def must_wait(self) -> bool:
-        return self._ahead - self._taken >= LOOKAHEAD and not self.cancelled
+        return self._taken < self._begun[0] and not self.cancelled
 
     def _end(self, error: Exception | None) -> bool:
         _post(self._loop, self._items.put_nowait, _End(error))
         return False
 
     def _close(self) -> None:
+        self.step = None
         close = getattr(self._iterator, "close", None)
         if close is not None:
             close()

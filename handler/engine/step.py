@@ -22,7 +22,7 @@ class Feed:
     `drafts` are guesses at what follows, whose logits come back too: whoever runs the step may drop them.
     """
 
-    __slots__ = ("_done", "_error", "_logits", "drafts", "session", "token_ids", "wanted")
+    __slots__ = ("_done", "_error", "_logits", "drafts", "is_over", "session", "token_ids", "wanted")
 
     def __init__(
         self, session: KVSession, token_ids: Sequence[int], wanted: int = 1, drafts: Sequence[int] = ()
@@ -31,6 +31,7 @@ class Feed:
         self.token_ids = token_ids
         self.wanted = wanted
         self.drafts = drafts
+        self.is_over = False  # whether nothing is left to run
         self._done = 0  # tokens that have been run
         self._logits: Rows | None = None
         self._error: Exception | None = None
@@ -38,16 +39,14 @@ class Feed:
     @property
     def logits(self) -> Rows:
         """float32 [wanted + len(drafts), vocab_size], a view that a later step overwrites. Raises what went wrong."""
-        if self._error is not None:
-            raise self._error
         if self._logits is None:
-            raise RuntimeError("the logits of a step that has not been run")
+            raise self._error or RuntimeError("the logits of a step that has not been run")
         return self._logits
 
     @property
-    def is_over(self) -> bool:
-        """Whether nothing is left to run."""
-        return self._error is not None or self._done == len(self.token_ids) + len(self.drafts)
+    def left(self) -> int:
+        """Tokens left to run."""
+        return len(self.token_ids) + len(self.drafts) - self._done
 
     @property
     def is_one_token(self) -> bool:
@@ -55,36 +54,50 @@ class Feed:
         return len(self.token_ids) == 1 and not self.drafts
 
     def drop_drafts(self) -> None:
-        """Forgets the drafts, before anything has been run."""
-        self.drafts = ()
+        """Forgets the drafts, if nothing has been run yet."""
+        if not self._done:
+            self.drafts = ()
 
-    def run(self, most: int | None = None) -> None:
-        """Runs what is left, at most `most` tokens of it. What goes wrong is raised where the logits are asked for."""
+    def run(self, most: int | None = None) -> int:
+        """Runs what is left, or a piece of `most` tokens (two or more); returns how many. What goes wrong is raised
+        where the logits are asked for.
+
+        One token is never left alone, but goes with the last piece: for one there are other kernels, which round
+        otherwise, and no answer may depend on its company.
+        """
         if self.is_over:
-            return
+            return 0
         token_ids = [*self.token_ids, *self.drafts] if self.drafts else self.token_ids
         first, end = self._done, len(token_ids)
-        if most is not None:
-            end = min(end, first + most)
+        if most is not None and first + most + 1 < end:
+            end = first + most
         wanted = end - max(first, len(self.token_ids) - self.wanted)  # of this piece; none, if not positive
         try:
             rows = self.session.forward(token_ids[first:end], max(1, wanted))
         except Exception as error:  # whatever it is, it belongs to this sequence's answer
-            self.fail(error)
-            return
-        self._done = end
-        if wanted > 0:
-            whole = wanted == self.wanted + len(self.drafts)
-            self._logits = rows if whole else self._joined(rows)
+            self._fail(error)
+            return end - first
+        self._done, self.is_over = end, end == len(token_ids)
+        if wanted == self.wanted + len(self.drafts):
+            self._logits = rows
+        elif wanted > 0:
+            self._logits = self._joined(rows)
+        return end - first
 
     def take(self, logits: Rows) -> None:
         """Its token was run together with others': float32 [1, vocab_size]."""
-        self._done = len(self.token_ids)
-        self._logits = logits
+        self._logits, self.is_over = logits, True
 
-    def fail(self, error: Exception) -> None:
-        """It cannot be run."""
-        self._error = error
+    def run_again(self, length: int) -> None:
+        """Runs its token alone, after a call for several has failed on a sequence of `length`."""
+        try:
+            self.session.truncate(length)
+            self.run()
+        except Exception as error:  # of a session that cannot even be put back
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._error, self._logits, self.is_over = error, None, True
 
     def _joined(self, rows: Rows) -> Rows:
         """Copies: the next piece would overwrite the rows of this one."""
@@ -100,35 +113,32 @@ class Step:
         self.decoder = decoder
         self.feeds = feeds
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to run."""
+        return all(feed.is_over for feed in self.feeds)
+
     def run(self) -> None:
-        """Runs all of it that has not been run."""
-        run_together(self.decoder, self.feeds)
+        """Runs all of it that has not been run: what is one token in one call, each other feed by itself."""
+        if len(self.feeds) > 1:
+            advance_together(self.decoder, [feed for feed in self.feeds if feed.is_one_token and not feed.is_over])
+        for feed in self.feeds:
+            if not feed.is_over:
+                feed.run()
 
 
-def run_together(decoder: Decoder, feeds: Sequence[Feed]) -> None:
-    """Runs `feeds`: those of one token in one call, each other one by itself. None fails for another's fault."""
-    if len(feeds) == 1:
-        feeds[0].run()
+def advance_together(decoder: Decoder, feeds: Sequence[Feed]) -> None:
+    """Runs feeds of one token in one call. Should it fail, whose fault it was fails again alone, and no other."""
+    if len(feeds) < 2:
+        for feed in feeds:
+            feed.run()
         return
-    shared = [feed for feed in feeds if feed.is_one_token and not feed.is_over]
-    if len(shared) > 1:
-        try:
-            rows = decoder.advance([feed.session for feed in shared], [feed.token_ids[0] for feed in shared])
-        except Exception:
-            _run_apart(shared)
-        else:
-            for index, feed in enumerate(shared):
-                feed.take(rows[index : index + 1])
-    for feed in feeds:
-        feed.run()
-
-
-def _run_apart(feeds: Sequence[Feed]) -> None:
-    """After a shared call has failed: whose fault it was fails again alone."""
-    for feed in feeds:
-        try:
-            logits = feed.session.forward(feed.token_ids).copy()
-        except Exception as error:
-            feed.fail(error)
-        else:
-            feed.take(logits)
+    lengths = [feed.session.length for feed in feeds]
+    try:
+        rows = decoder.advance([feed.session for feed in feeds], [feed.token_ids[0] for feed in feeds])
+    except Exception:
+        for feed, length in zip(feeds, lengths, strict=True):
+            feed.run_again(length)
+    else:
+        for index, feed in enumerate(feeds):
+            feed.take(rows[index : index + 1])

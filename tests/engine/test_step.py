@@ -17,7 +17,7 @@ def fresh(text: Sequence[int], wanted: int) -> NDArray[np.float32]:
     return PrefixDecoder().open().forward(text, wanted)
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, None])
+@pytest.mark.parametrize("most", [2, 3, 4, 5, None])
 @pytest.mark.parametrize("wanted", [1, 3, 5])
 @pytest.mark.parametrize("drafts", [(), (97, 98)], ids=["no drafts", "drafts"])
 def test_a_feed_run_in_pieces_is_the_whole(most: int | None, wanted: int, drafts: tuple[int, ...]) -> None:
@@ -25,6 +25,18 @@ def test_a_feed_run_in_pieces_is_the_whole(most: int | None, wanted: int, drafts
     while not feed.is_over:
         feed.run(most)
     np.testing.assert_array_equal(feed.logits, fresh([*PROMPT, *drafts], wanted + len(drafts)))
+
+
+@pytest.mark.parametrize("length", range(2, 20))
+@pytest.mark.parametrize("most", [2, 3, 7])
+def test_no_piece_is_one_token(length: int, most: int) -> None:
+    feed = Feed(PrefixDecoder().open(), [65] * length)
+    pieces = []
+    while not feed.is_over:
+        pieces.append(feed.run(most))
+    assert sum(pieces) == length
+    assert set(pieces[:-1]) <= {most}
+    assert 2 <= pieces[-1] <= most + 1
 
 
 def test_what_has_been_run_is_not_run_again() -> None:
