@@ -3,6 +3,7 @@
 import statistics
 import sys
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.bench.client import Answer, chat
@@ -15,6 +16,10 @@ from tests.bench.variants import compare
 VARIANTS = dict(zip(BATCHING, ({}, {"LLM_BATCHING": "off"}), strict=True))
 STREAMS = (1, 2, 4, 8)
 _TOKENS = 64
+_FIGURES: Mapping[tuple[str, str], Callable[[tuple[list[Answer], float]], float]] = {
+    ("together", "tokens/s"): lambda found: sum(answer.tokens for answer in found[0]) / found[1],
+    ("each", "tokens/s"): lambda found: statistics.median(answer.decoded_per_second for answer in found[0]),
+}
 
 
 def measure(options: Options, record: Record) -> None:
@@ -25,15 +30,10 @@ def measure(options: Options, record: Record) -> None:
     ):
         for streams in STREAMS:
 
-            def together(server: Server, streams: int = streams) -> float:
-                answers, seconds = side_by_side(server, streams)
-                return sum(answer.tokens for answer in answers) / seconds
+            def ask(server: Server, streams: int = streams) -> tuple[list[Answer], float]:
+                return side_by_side(server, streams)
 
-            def each(server: Server, streams: int = streams) -> float:
-                return statistics.median(answer.decoded_per_second for answer in side_by_side(server, streams)[0])
-
-            compare(servers, failed, "together", "tokens/s", together, options, record, rounds=3, at=streams)
-            compare(servers, failed, "each", "tokens/s", each, options, record, rounds=3, at=streams)
+            compare(servers, failed, ask, _FIGURES, options, record, rounds=3, at=streams)
 
 
 def side_by_side(server: Server, streams: int) -> tuple[list[Answer], float]:

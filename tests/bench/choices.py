@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench.client import chat
+from tests.bench.client import Answer, chat
 from tests.bench.command import Options, Record, run
 from tests.bench.names import CHOICES, SERVER
 from tests.bench.requests import STORIES
@@ -17,13 +17,13 @@ def measure(options: Options, record: Record) -> None:
     with serving({SERVER: UNCACHED}) as (servers, failed):
         # One list for both, so that they take turns.
         asked = [Server(name, server.port, server.pid) for server in servers for name in CHOICES]
-        compare(asked, failed, "choices", "s", _seconds, options, record, rounds=5)
+        compare(asked, failed, _ask, {("choices", "s"): lambda answer: answer.total}, options, record, rounds=5)
 
 
-def _seconds(server: Server) -> float:
+def _ask(server: Server) -> Answer:
     n = int(server.name.removeprefix("n = "))
     fields = {"n": n, "max_tokens": _TOKENS, "temperature": 1, "seed": 1, "ignore_eos": True}
-    return chat(server.port, STORIES[0], **fields).total
+    return chat(server.port, STORIES[0], **fields)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tests.bench.measurement import Measurement, summary
 
 RESULTS = ROOT / "artifacts" / "bench"
 System = TypeVar("System")
+Sample = TypeVar("Sample")
 
 MODEL = "SmolLM2-135M-Instruct"
 CORES = 2  # what everything runs on, unless it is pinned to one of them
@@ -127,16 +128,16 @@ class Record:
 
 def alternate(
     systems: Sequence[System],
-    measure: Callable[[System], float],
+    measure: Callable[[System], Sample],
     *,
     rounds: int,
     warm_up: int = 1,
-) -> dict[System, list[float] | Missing]:
+) -> dict[System, list[Sample] | Missing]:
     """Asks each system in turn, `rounds` times after `warm_up` dropped rounds: what slows the machine slows all alike.
 
     A system that raises Missing is asked no more; the exception stands for its samples.
     """
-    found: dict[System, list[float] | Missing] = {system: [] for system in systems}
+    found: dict[System, list[Sample] | Missing] = {system: [] for system in systems}
     for turn in range(warm_up + rounds):
         for system in systems:
             samples = found[system]

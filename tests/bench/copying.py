@@ -1,15 +1,17 @@
 """Speculation on and off: answers that copy their prompt, that follow a `prediction`, and that do neither."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
-from tests.bench.client import chat, complete
+from tests.bench.client import Answer, chat, complete
 from tests.bench.command import Options, Record, run
 from tests.bench.names import COPIES, EDITED, FOLLOWS, GREEDY, SAMPLED, SPECULATION
 from tests.bench.requests import STORIES, TO_THE_END, passage
 from tests.bench.servers import UNCACHED, Server, serving
-from tests.bench.variants import Sample, compare
+from tests.bench.variants import compare
+
+Ask = Callable[[Server], Answer]
 
 VARIANTS = dict(zip(SPECULATION, ({}, {"LLM_SPECULATION": "off"}), strict=True))
 _TOKENS = 128
@@ -22,13 +24,14 @@ def measure(options: Options, record: Record) -> None:
         servers,
         failed,
     ):
-        asked: list[tuple[str, Sample, int]] = [(COPIES, _copy, 5)]
+        asked: list[tuple[str, Ask, int]] = [(COPIES, _copy, 5)]
         if servers:
             said = chat(servers[-1].port, STORIES[0], max_tokens=_TOKENS, **TO_THE_END).text
             asked += [(FOLLOWS, _following(said), 5), (EDITED, _following(edited(said)), 5)]
         asked += [(GREEDY, _Plain(0), 2 * len(STORIES)), (SAMPLED, _Plain(1), 2 * len(STORIES))]
-        for metric, sample, rounds in asked:
-            compare(servers, failed, metric, "tokens/s", sample, options, record, rounds=rounds)
+        for metric, ask, rounds in asked:
+            figures = {(metric, "tokens/s"): lambda answer: answer.decoded_per_second}
+            compare(servers, failed, ask, figures, options, record, rounds=rounds)
 
 
 def edited(text: str) -> str:
@@ -37,21 +40,18 @@ def edited(text: str) -> str:
     return " ".join("something" if index % _EVERY == _EVERY - 1 else word for index, word in enumerate(words))
 
 
-def _copy(server: Server) -> float:
+def _copy(server: Server) -> Answer:
     """A passage twice, and the beginning of a third time: it goes on as it did before."""
     once = passage(160)
-    return complete(
-        server.port, f"{once}\n\n{once}\n\n{passage(16)}", max_tokens=_TOKENS, **TO_THE_END
-    ).decoded_per_second
+    return complete(server.port, f"{once}\n\n{once}\n\n{passage(16)}", max_tokens=_TOKENS, **TO_THE_END)
 
 
-def _following(prediction: str) -> Sample:
-    def sample(server: Server) -> float:
+def _following(prediction: str) -> Ask:
+    def ask(server: Server) -> Answer:
         expected = {"type": "content", "content": prediction}
-        answer = chat(server.port, STORIES[0], max_tokens=_TOKENS, prediction=expected, **TO_THE_END)
-        return answer.decoded_per_second
+        return chat(server.port, STORIES[0], max_tokens=_TOKENS, prediction=expected, **TO_THE_END)
 
-    return sample
+    return ask
 
 
 class _Plain:
@@ -61,10 +61,10 @@ class _Plain:
         self._temperature = temperature
         self._turns: dict[Server, Iterator[int]] = {}
 
-    def __call__(self, server: Server) -> float:
+    def __call__(self, server: Server) -> Answer:
         turn = next(self._turns.setdefault(server, count()))
         fields = {"temperature": self._temperature, "seed": turn, "ignore_eos": True, "max_tokens": _TOKENS}
-        return chat(server.port, STORIES[turn % len(STORIES)], **fields).decoded_per_second
+        return chat(server.port, STORIES[turn % len(STORIES)], **fields)
 
 
 if __name__ == "__main__":

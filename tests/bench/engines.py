@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from tests.bench.command import Missing, Options, Record, alternate
 from tests.bench.fleet import Fleet, fleet
@@ -11,12 +12,13 @@ from tests.bench.worker import Worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """What one question to a worker measures. Systems with more than `most_bits` are not asked."""
+    """What one question to a worker measures, once or many times. Systems with more than `most_bits` are not asked."""
 
     name: str
     unit: str
-    sample: Callable[[Worker], float]
+    samples: Callable[[Worker], Sequence[float]]
     rounds: int
+    warm_up: int = 1
     most_bits: int = 32
 
 
@@ -49,6 +51,14 @@ def compare(metrics: Sequence[Metric], options: Options, record: Record) -> None
 def _samples(
     metric: Metric, wanted: Sequence[System], running: Fleet, options: Options
 ) -> dict[System, list[float] | Missing]:
-    return alternate(
-        wanted, lambda system: metric.sample(running.workers[system]), rounds=options.rounds(metric.rounds)
+    """What all rounds found, in one list for each system."""
+    found = alternate(
+        wanted,
+        lambda system: metric.samples(running.workers[system]),
+        rounds=options.rounds(metric.rounds),
+        warm_up=metric.warm_up,
     )
+    return {
+        system: rounds if isinstance(rounds, Missing) else list(chain.from_iterable(rounds))
+        for system, rounds in found.items()
+    }

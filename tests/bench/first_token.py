@@ -16,9 +16,8 @@ def measure(options: Options, record: Record) -> None:
         compare(
             servers,
             failed,
-            FIRST_TOKEN,
-            "ms",
-            lambda server: 1000 * chat(server.port, SHORT, max_tokens=4, temperature=0).first,
+            lambda server: chat(server.port, SHORT, max_tokens=4, temperature=0),
+            {(FIRST_TOKEN, "ms"): lambda answer: 1000 * answer.first},
             options,
             record,
             rounds=30,

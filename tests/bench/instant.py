@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from handler.api.app import create_app
 from handler.chat.service import ChatService
-from handler.engine.ports import KVSession
+from handler.engine.ports import KVArrays, KVSession
 from handler.main import load_chat_service
 from handler.settings import load_settings
 
@@ -34,34 +34,48 @@ class InstantDecoder:
     def open(self) -> KVSession:
         return InstantSession(self)
 
+    def restore(self, token_ids: Sequence[int], _held: KVArrays) -> KVSession:
+        return InstantSession(self, token_ids)
+
     def advance(self, sessions: Sequence[KVSession], token_ids: Sequence[int]) -> NDArray[np.float32]:
         rows = [session.forward([token]) for session, token in zip(sessions, token_ids, strict=True)]
         return np.concatenate(rows)
 
 
 class InstantSession:
+    """The tokens, and no KV."""
+
     nbytes = 0
 
-    def __init__(self, decoder: InstantDecoder) -> None:
+    def __init__(self, decoder: InstantDecoder, token_ids: Sequence[int] = ()) -> None:
         self._decoder = decoder
-        self.length = 0
+        self.token_ids = list(token_ids)
+
+    @property
+    def length(self) -> int:
+        return len(self.token_ids)
+
+    @property
+    def exact_length(self) -> int:
+        return self.length
+
+    def held(self, _length: int) -> KVArrays:
+        return ()
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
-        self.length += len(token_ids)
-        last = self.length % _WORDS
-        rows = self._decoder.rows
-        if logits_rows == 1:
-            return rows[last : last + 1].copy()  # the processors write into it
-        return rows[[place % _WORDS for place in range(self.length - logits_rows + 1, self.length + 1)]]
+        self.token_ids.extend(token_ids)
+        ends = range(self.length - logits_rows + 1, self.length + 1)
+        rows: NDArray[np.float32] = self._decoder.rows[[end % _WORDS for end in ends]]  # a copy: processors write there
+        return rows
 
     def truncate(self, length: int) -> None:
-        self.length = length
+        del self.token_ids[length:]
 
     def fork(self, count: int) -> Sequence[KVSession]:
-        copies = [InstantSession(self._decoder) for _ in range(count)]
-        for copy in copies:
-            copy.length = self.length
-        return copies
+        return [InstantSession(self._decoder, self.token_ids) for _ in range(count)]
+
+    def rest(self) -> None:
+        """It shares no memory."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The limit: how fast this machine reads memory, and how much of it each system needs at its peak."""
+"""Memory: how fast this machine reads it, which is what limits decode, and how much of it the server needs."""
 
 import math
 import sys
@@ -10,43 +10,22 @@ import numpy as np
 from handler.manifest import ModelManifest
 from tests.bench import weights
 from tests.bench.client import chat
-from tests.bench.command import CORES, Options, Record, run
-from tests.bench.fleet import fleet
+from tests.bench.command import Options, Record, run
 from tests.bench.names import ENGINE, SERVER
 from tests.bench.prefill import LONG, SHORT
 from tests.bench.requests import TO_THE_END, passage
 from tests.bench.servers import RECIPE, UNCACHED, serving
-from tests.bench.systems import systems
 
 _BYTES = 160_000_000  # many times any cache
 _PASSES = 5
 
 
 def measure(options: Options, record: Record) -> None:
-    """Bytes read per second by one and two threads, and each system's peak after a long prompt and an answer."""
+    """Bytes read per second by one and two threads, and the server's peak after a long prompt and an answer."""
     for threads in (1, 2):
         speeds = [read_speed(threads) for _ in range(options.rounds(9) + 1)]
         record.samples("memory", "read", speeds[1:], "GB/s", threads=threads)
-    tokens = SHORT if options.quick else LONG
-    _engines(tokens, record)
-    _server(tokens, record)
-
-
-def _engines(tokens: int, record: Record) -> None:
-    for system in systems(record.machine):
-        if system.bits > 8:
-            continue
-        with fleet([system], threads=CORES) as running:
-            if system in running.failed:
-                record.missing(system.name, "peak memory", "MB", running.failed[system], recipe=system.recipe)
-                continue
-            worker = running.workers[system]
-            worker.ask("prefill", tokens=tokens)
-            worker.ask("decode", tokens=8)
-            peak = worker.ask("memory")["peak_bytes"] / 1e6
-            record.samples(
-                system.name, "peak memory", [peak], "MB", recipe=system.recipe, versions=running.versions[system]
-            )
+    _server(SHORT if options.quick else LONG, record)
 
 
 def _server(tokens: int, record: Record) -> None:

@@ -1,8 +1,9 @@
 """Our own work for each streamed token: processor time, and time on the clock, of a server whose model takes none."""
 
 import sys
+from collections.abc import Callable
 
-from tests.bench.client import chat
+from tests.bench.client import Answer, chat
 from tests.bench.command import Options, Record, run
 from tests.bench.names import SERVER
 from tests.bench.requests import SHORT
@@ -18,16 +19,16 @@ def measure(options: Options, record: Record) -> None:
     variants = {SERVER: {**UNCACHED, "LLM_SPECULATION": "off"}}
     with serving(variants, module="tests.bench.instant") as (servers, failed):
 
-        def processor(server: Server) -> float:
+        def ask(server: Server) -> tuple[float, Answer]:
             before = server.cpu_seconds()
             answer = chat(server.port, SHORT, max_tokens=tokens, temperature=0)
-            return 1e6 * (server.cpu_seconds() - before) / answer.tokens
+            return server.cpu_seconds() - before, answer
 
-        def clock(server: Server) -> float:
-            return 1e6 / chat(server.port, SHORT, max_tokens=tokens, temperature=0).decoded_per_second
-
-        compare(servers, failed, "processor time", "µs", processor, options, record, rounds=9)
-        compare(servers, failed, "clock", "µs", clock, options, record, rounds=9)
+        figures: dict[tuple[str, str], Callable[[tuple[float, Answer]], float]] = {
+            ("processor time", "µs"): lambda found: 1e6 * found[0] / found[1].tokens,
+            ("clock", "µs"): lambda found: 1e6 / found[1].decoded_per_second,
+        }
+        compare(servers, failed, ask, figures, options, record, rounds=9)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def _table_of_engines(results: Results) -> str:
             ),
             _cell(results.value("quality", system.removesuffix(NO_AMX), "perplexity")),
             _kl(results.value("quality", system.removesuffix(NO_AMX), "mean KL")),
-            _cell(results.value("memory", system, "peak memory")),
+            _cell(results.value("prefill", system, "peak memory")),
         ]
         for system in systems
     ]

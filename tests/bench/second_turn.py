@@ -1,7 +1,7 @@
 """The second turn of a conversation: the time to its first text by the length of the history, cache on and off."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from tests.bench.client import Answer, stream
@@ -12,6 +12,10 @@ from tests.bench.servers import UNCACHED, Server, serving
 from tests.bench.variants import compare
 
 VARIANTS = dict(zip(PREFIX_CACHE, ({}, UNCACHED), strict=True))
+_FIGURES: Mapping[tuple[str, str], Callable[[Answer], float]] = {
+    ("second turn", "ms"): lambda answer: 1000 * answer.first,
+    ("prefilled", "tokens"): lambda answer: answer.prompt_tokens - answer.cached_tokens,
+}
 LENGTHS = (100, 500, 1000, 1500)  # tokens of history, about
 
 
@@ -24,15 +28,7 @@ def measure(options: Options, record: Record) -> None:
             def second(server: Server, length: int = length) -> Answer:
                 return second_turn(server, f"Conversation {next(numbers)}. {passage(length)}")
 
-            def first_text(server: Server, ask: Callable[[Server], Answer] = second) -> float:
-                return 1000 * ask(server).first
-
-            def prefilled(server: Server, ask: Callable[[Server], Answer] = second) -> float:
-                answer = ask(server)
-                return answer.prompt_tokens - answer.cached_tokens
-
-            compare(servers, failed, "second turn", "ms", first_text, options, record, rounds=5, at=length)
-            compare(servers, failed, "prefilled", "tokens", prefilled, options, record, rounds=1, at=length)
+            compare(servers, failed, second, _FIGURES, options, record, rounds=3, at=length)
 
 
 def second_turn(server: Server, history: str) -> Answer:
