@@ -16,8 +16,8 @@ from handler.engine.ports import KVArrays, KVSession
 from handler.main import load_chat_service
 from handler.settings import load_settings
 
-_WORDS = 64  # how many different tokens are said, in a circle
-_FIRST_WORD = 1000  # ids from here on are ordinary words
+_FIRST_WORD, _WORDS = 1000, 30_000  # ids of ordinary words
+_STRIDE = 7919  # a prime: no word comes twice, so nothing can be guessed from what came before
 
 
 class InstantDecoder:
@@ -28,8 +28,6 @@ class InstantDecoder:
 
     def __init__(self, vocab_size: int) -> None:
         self.vocab_size = vocab_size
-        self.rows = np.zeros((_WORDS, vocab_size), np.float32)
-        self.rows[np.arange(_WORDS), _FIRST_WORD + np.arange(_WORDS)] = 10
 
     def open(self) -> KVSession:
         return InstantSession(self)
@@ -50,6 +48,8 @@ class InstantSession:
     def __init__(self, decoder: InstantDecoder, token_ids: Sequence[int] = ()) -> None:
         self._decoder = decoder
         self.token_ids = list(token_ids)
+        self._rows = np.empty((0, decoder.vocab_size), np.float32)
+        self._said = np.zeros(0, np.int64)
 
     @property
     def length(self) -> int:
@@ -64,9 +64,14 @@ class InstantSession:
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
         self.token_ids.extend(token_ids)
-        ends = range(self.length - logits_rows + 1, self.length + 1)
-        rows: NDArray[np.float32] = self._decoder.rows[[end % _WORDS for end in ends]]  # a copy: processors write there
-        return rows
+        if len(self._rows) != logits_rows:
+            self._rows = np.zeros((logits_rows, self._decoder.vocab_size), np.float32)
+            self._said = np.zeros(logits_rows, np.int64)
+        places = np.arange(logits_rows)
+        self._rows[places, self._said] = 0
+        self._said = _FIRST_WORD + (self.length - places[::-1]) * _STRIDE % _WORDS
+        self._rows[places, self._said] = 10
+        return self._rows
 
     def truncate(self, length: int) -> None:
         del self.token_ids[length:]
@@ -81,6 +86,6 @@ class InstantSession:
 if __name__ == "__main__":
     settings = load_settings()
     real = load_chat_service(settings).model
-    model = dataclasses.replace(real, decoder=InstantDecoder(real.decoder.vocab_size))
+    model = dataclasses.replace(real, decoder=InstantDecoder(real.decoder.vocab_size), prefixes=None)
     app = create_app({model.name: ChatService(model)})
     uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False)

@@ -16,7 +16,7 @@ _TOKENS = 4000
 def measure(options: Options, record: Record) -> None:
     """Microseconds for a token, sampling, decoding of text, JSON and HTTP included; what the client does is not."""
     tokens = 100 if options.quick else _TOKENS
-    variants = {SERVER: {**UNCACHED, "LLM_SPECULATION": "off"}}
+    variants = {SERVER: UNCACHED}
     with serving(variants, module="tests.bench.instant") as (servers, failed):
 
         def ask(server: Server) -> tuple[float, Answer]:
