@@ -32,22 +32,21 @@ def bars(title: str, unit: str, series: Sequence[str], rows: Sequence[Row]) -> s
         f"<title>{escape(title)}</title>",
         f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
         _text(_MARGIN, 28, title, size=16, weight=600),
-        *_legend(unit, series),
+        *_legend(unit, series, peers=not all(row.ours for row in rows)),
     ]
     for index, row in enumerate(rows):
         parts += _group(row, _HEAD + index * (tall + _GAP), scale, len(series))
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _legend(unit: str, series: Sequence[str]) -> list[str]:
+def _legend(unit: str, series: Sequence[str], *, peers: bool) -> list[str]:
     parts = [_text(_MARGIN, 48, unit, color=_PALE)]
     for index, name in enumerate(series if len(series) > 1 else ()):
         left = _LABELS + index * 170
-        parts += [
-            f'<rect x="{left}" y="38" width="12" height="12" fill="{_OURS[index]}"/>',
-            f'<rect x="{left + 14}" y="38" width="12" height="12" fill="{_OTHERS[index]}"/>',
-            _text(left + 32, 48, name, color=_PALE),
-        ]
+        parts.append(f'<rect x="{left}" y="38" width="12" height="12" fill="{_OURS[index]}"/>')
+        if peers:
+            parts.append(f'<rect x="{left + 14}" y="38" width="12" height="12" fill="{_OTHERS[index]}"/>')
+        parts.append(_text(left + 32, 48, name, color=_PALE))
     return parts
 
 
