@@ -38,6 +38,14 @@ $(error the local Lambda listens on 127.0.0.1 only: leave HOST out)
 endif
 endif
 
+# Only from the command line: many an environment has a PREFIX of its own.
+ifeq ($(origin PREFIX),command line)
+ifneq ($(MAKECMDGOALS),export)
+$(error a prefix is run at export: make export PREFIX=$(PREFIX), and then what you want without it)
+endif
+WITH_PREFIX := --prefix "$(PREFIX)"
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help serve lambda invoke export test check bench figures format docs lock tools clean
 
@@ -100,8 +108,8 @@ $(EMBEDDING_ARTIFACT)/manifest.json: | $(if $(wildcard $(EMBEDDING_ARTIFACT)/man
 	@$(PY) -m model_export "$(EMBEDDING_MODEL)" --recipe "$(RECIPE)" --output "$(EMBEDDING_ARTIFACT)"
 endif
 
-export: $(VENV)/.serve ## MODEL → a quantized, verified model directory under artifacts/
-	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)"
+export: $(VENV)/.serve ## MODEL → a quantized, verified model directory under artifacts/; PREFIX=FILE: how all chats begin
+	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)" $(WITH_PREFIX)
 
 serve: $(VENV)/.serve $(SERVED) ## export MODEL if needed and serve it on http://HOST:PORT/v1
 	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" LLM_HOST="$(HOST)" LLM_PORT="$(PORT)" exec $(PY) -m handler

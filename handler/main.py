@@ -157,6 +157,7 @@ def _begin_loading(
         from handler.chat.template import ChatTemplate
         from handler.engine.prefix_cache import PrefixCache
         from handler.grammar.compiler import GrammarCompiler
+        from handler.ort.baked import load_prefix
         from handler.tokenizer import HFTokenizer
 
         try:
@@ -171,6 +172,7 @@ def _begin_loading(
         finally:
             verified.result()  # of a damaged file, that is what is told
         grammars = GrammarCompiler(tokenizer, vocab_size=manifest.vocab_size, end_token_ids=manifest.end_token_ids)
+        baked = load_prefix(directory, manifest)
         decoder = weights.result()
         service = ChatService(
             ServedModel(
@@ -188,6 +190,7 @@ def _begin_loading(
                 prefixes=PrefixCache(
                     decoder,
                     budget=settings.prefix_cache_mb * 2**20,
+                    baked=() if baked is None else (baked,),
                     answers=settings.prefix_cache_answers,
                 ),
             )

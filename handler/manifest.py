@@ -12,8 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from handler.errors import ArtifactError
 
+# Goes up when a server would misread a manifest of another version. A new key is no reason: an older server refuses it
+# by name, and this one reads manifests that lack it.
 FORMAT_VERSION: Literal[1] = 1
 FILE_NAME = "manifest.json"
+PREFIX_FILE = "prefix.kv"
 
 # The names that a decoder graph uses. Both KV layouts share the first block.
 INPUT_IDS = "input_ids"  # int64 [batch, step]
@@ -113,6 +116,13 @@ class GenerationDefaults(_Frozen):
     repetition_penalty: float | None = None
 
 
+class Prefix(_Frozen):
+    """How every conversation begins: `file` holds the tokens and their KV, as `handler.ort.baked` reads it."""
+
+    file: str = PREFIX_FILE
+    tokens: int = Field(gt=0)
+
+
 class ModelManifest(_Frozen):
     format_version: Literal[1] = FORMAT_VERSION
     name: str = Field(min_length=1, description="the id that the API serves this model under")
@@ -133,12 +143,19 @@ class ModelManifest(_Frozen):
     generation_defaults: GenerationDefaults = GenerationDefaults()
     quality: Quality | None = None
     embedding: Embedding | None = Field(default=None, description="of an embedding model; None: a decoder")
+    prefix: Prefix | None = Field(default=None, description="what was run at export")
     files: dict[str, FileEntry]
 
     @model_validator(mode="after")
     def _check_end_tokens(self) -> "ModelManifest":
         if self.embedding is None and not self.end_token_ids:
             raise ValueError("a decoder needs at least one end token")
+        return self
+
+    @model_validator(mode="after")
+    def _check_prefix(self) -> "ModelManifest":
+        if self.prefix is not None and self.prefix.file not in self.files:
+            raise ValueError("the prefix is none of the files")
         return self
 
     @classmethod

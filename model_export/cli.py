@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             exporter=None if options.exporter == "auto" else options.exporter,
             name=options.name,
             context_window=options.context_window,
+            prefix=options.prefix,
         )
         manifest = export(request, progress, os.environ)
     except (ExportError, EndpointError, OSError) as error:
@@ -52,6 +53,7 @@ def summary(manifest: ModelManifest, output: Path, progress: Progress) -> str:
     parts = [
         f"{manifest.name}: {manifest.architecture}, {manifest.recipe}, {manifest.exporter} → {output}",
         columns([*((name, size(entry.size)) for name, entry in manifest.files.items()), ("total", size(total))]),
+        *([] if manifest.prefix is None else [columns([("prefix", f"{manifest.prefix.tokens} tokens")])]),
         *([] if manifest.quality is None else [_quality(manifest.quality)]),
         *([] if measured is None else [_embedding_quality(measured)]),
         columns(
@@ -108,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", help="the id that the API serves the model under; default the checkpoint's name")
     parser.add_argument("--context-window", type=_positive, metavar="TOKENS", help="serve a smaller window")
+    parser.add_argument(
+        "--prefix",
+        type=Path,
+        metavar="FILE",
+        help="how every conversation begins, run now instead of at each start: the text of a system prompt, or a .json"
+        " with messages and perhaps tools",
+    )
     return parser
 
 

@@ -12,6 +12,7 @@ from model_export.checkpoint import Checkpoint
 from model_export.embedding_verify import verify_embedding
 from model_export.errors import ExportError
 from model_export.package import describe, staging, write_tokenizer
+from model_export.prefix import bake, read_opening
 from model_export.progress import Progress
 from model_export.recipes import Recipe
 from model_export.sources import load_checkpoint
@@ -23,7 +24,8 @@ ExporterName = Literal["direct", "optimum"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
     """What to export, how and where to. `exporter` None: direct where it knows the architecture, else optimum.
-    `context_window` None: what the model was trained for; in tokens."""
+    `context_window` None: what the model was trained for; in tokens. `prefix`: a file that says how every conversation
+    begins."""
 
     source: str
     recipe: Recipe
@@ -31,13 +33,17 @@ class ExportRequest:
     exporter: ExporterName | None = None
     name: str | None = None
     context_window: int | None = None
+    prefix: Path | None = None
 
 
 def export(request: ExportRequest, progress: Progress, environ: Mapping[str, str]) -> ModelManifest:
     """Runs the export and returns the manifest that now lies in `request.output`. Raises ExportError, and then
     `request.output` is what it was before."""
+    opening = None if request.prefix is None else read_opening(request.prefix)
     with staging(request.output) as directory:
         checkpoint = load_checkpoint(request.source, progress)
+        if opening is not None and checkpoint.embedding is not None:
+            raise ExportError("an embedding model has no conversations that a prefix could begin: leave it out")
         window = context_window(_trained(checkpoint), request.context_window)
         exporter = request.exporter or ("direct" if _is_direct(checkpoint) else "optimum")
         build = _builder(exporter, checkpoint)
@@ -55,6 +61,8 @@ def export(request: ExportRequest, progress: Progress, environ: Mapping[str, str
             environ=environ,
         )
         manifest = _verified(draft, checkpoint, directory, request.recipe, build, progress)
+        if opening is not None:
+            manifest = bake(opening, checkpoint, manifest, directory, progress)
         manifest.write(directory)
     return manifest
 

@@ -38,6 +38,13 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert ModelManifest.read(tmp_path) == manifest()
 
 
+def test_a_manifest_from_before_prefixes_is_read(tmp_path: Path) -> None:
+    older = manifest().model_dump(mode="json")
+    del older["prefix"]
+    (tmp_path / "manifest.json").write_text(json.dumps(older))
+    assert ModelManifest.read(tmp_path) == manifest()
+
+
 def test_past_lists_the_kv_inputs() -> None:
     assert [spec.name for spec in manifest().graph.past] == ["past_key_values.0.key"]
 
@@ -53,8 +60,9 @@ def test_a_directory_without_a_manifest_says_how_to_export(tmp_path: Path) -> No
         ({"format_version": 99}, "format version 99, this server reads 1"),
         ({"vocab_size": 0}, "vocab_size: Input should be greater than 0"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+        ({"prefix": {"tokens": 20}}, "the prefix is none of the files"),
     ],
-    ids=["another format", "out of bounds", "an unknown key"],
+    ids=["another format", "out of bounds", "an unknown key", "a prefix that is not there"],
 )
 def test_a_manifest_that_is_not_right_is_refused(tmp_path: Path, change: dict[str, object], says: str) -> None:
     path = manifest().write(tmp_path)

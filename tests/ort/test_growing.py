@@ -5,6 +5,7 @@ token, its position, the sum of the attention mask, the sum of the keys held and
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from handler.errors import ArtifactError
-from handler.manifest import Graph, ModelManifest, Source, TensorSpec
+from handler.manifest import FileEntry, Graph, ModelManifest, Prefix, Source, TensorSpec
+from handler.ort.baked import load_prefix, write_prefix
 from handler.ort.growing import GrowingKVDecoder
 
 WINDOW, ROW = 16, 5
@@ -195,3 +197,16 @@ def test_the_decoder_tells_the_models_sizes(decoder: GrowingKVDecoder) -> None:
 def test_a_graph_of_another_kind_is_refused(name: str, spec: Any, message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         GrowingKVDecoder(session(), manifest(INPUTS | {name: spec}))
+
+
+def test_a_baked_prefix_is_read_back(decoder: GrowingKVDecoder, tmp_path: Path) -> None:
+    sequence = decoder.open()
+    sequence.forward([1, 2, 3, 4])
+    write_prefix(tmp_path / "prefix.kv", sequence)
+    entry = FileEntry(sha256="0" * 64, size=4 * (4 + 4 + 4))
+    baked = load_prefix(
+        tmp_path, manifest().model_copy(update={"prefix": Prefix(tokens=4), "files": {"prefix.kv": entry}})
+    )
+    assert baked is not None
+    assert baked.token_ids == (1, 2, 3, 4)
+    assert decoder.restore((1, 2, 3), baked.held(3)).forward([7]).tolist() == [[7, 3, 4, 13, -13]]
