@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.processes import ROOT, environment, free_port, running
 
 
@@ -55,11 +57,13 @@ def test_a_mistyped_setting_is_one_line() -> None:
     )
 
 
-def test_the_log_tells_where_the_time_went(default_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["handler", "lambda_local"])
+def test_the_log_tells_where_the_time_went(default_model: Path, tmp_path: Path, host: str) -> None:
     port, log = free_port(), tmp_path / "log"
     url = f"http://127.0.0.1:{port}/health"
-    with running(["-m", "handler"], url=url, log=log, LLM_MODEL=str(default_model), LLM_PORT=str(port)):
-        ready = json.loads(next(line for line in log.read_text().splitlines() if line.startswith("{")))
+    command = ["-m", host] if host == "handler" else ["-m", host, "--port", str(port)]
+    with running(command, url=url, log=log, LLM_MODEL=str(default_model), LLM_PORT=str(port)):
+        ready = json.loads(next(line for line in log.read_text().splitlines() if '"ready"' in line))
     phases = ["settings", "runtime", "api", "tokenizer", "template", "model", "app", "server"]
     told = list(ready["phases_ms"])
     assert (told[0], told[-len(phases) :]) == ("interpreter" if sys.platform == "linux" else "settings", phases)
