@@ -193,6 +193,8 @@ def _begin_loading(
                     baked=() if baked is None else (baked,),
                     answers=settings.prefix_cache_answers,
                 ),
+                # A growing cache is copied to forget a wrong guess: that can cost more than the guess would save.
+                speculation=settings.speculation and manifest.graph.kv_layout == "shared",
             )
         )
         timeline.end("model")

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     batching: bool = Field(default=True, description="answers in flight share decode steps; false: they take turns")
     max_output_tokens: int = Field(default=0, ge=0, description="a cap on every answer's length; 0: the window")
     max_choices: int = Field(default=8, ge=1, le=128, description="the largest n that a request may ask for")
+    speculation: bool = Field(
+        default=True, description="guess ahead what an answer repeats; the answer is the same, and comes sooner"
+    )
     unknown_fields: Literal["reject", "drop"] = Field(
         default="reject", description="what to do with request keys that nobody defines; drop lists them in a header"
     )

@@ -118,6 +118,7 @@ class PreparedCompletion:
             should_stop=should_stop,
             grammar=self.grammar,
             prefixes=self.model.prefixes_of(self.tenant),
+            speculation=self.model.proposer(prompt.token_ids),
         )
 
     def _echo(

@@ -3,7 +3,7 @@
 `prepare` raises everything that can be answered 4xx; what it returns only streams.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -22,6 +22,7 @@ from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Decoder, GrammarCompiler, StopScope, Tokenizer
 from handler.engine.prefix_cache import PrefixCache, Prefixes
+from handler.engine.speculation import Proposer, Speculation
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
 
 
@@ -32,6 +33,7 @@ class ServedModel:
     `start_token_ids` are what the tokenizer puts before a raw prompt; `bos_token_id` begins a document, for a model
     that has such a token. `grammars` None: tools and formats are refused. `recommended` are the model's own values for
     request fields (`temperature`, `top_p`, …) that a request leaves open. `prefixes` None: each prompt is run whole.
+    `speculation`: whether tokens are guessed ahead.
     """
 
     name: str
@@ -46,10 +48,15 @@ class ServedModel:
     grammars: GrammarCompiler | None = None
     recommended: Mapping[str, float] = field(default_factory=dict)
     prefixes: PrefixCache | None = None
+    speculation: bool = True
 
     def prefixes_of(self, tenant: bytes) -> Prefixes | None:
         """What one tenant's prompts may go on from."""
         return None if self.prefixes is None else self.prefixes.of(tenant)
+
+    def proposer(self, prompt_ids: Sequence[int], prediction_ids: Sequence[int] = ()) -> Callable[[], Proposer] | None:
+        """What makes the guesses of an answer to `prompt_ids`; None where there are to be none."""
+        return partial(Speculation, prompt_ids, prediction_ids) if self.speculation else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,7 @@ class PreparedChat:
     prompt_ids: tuple[int, ...]
     limits: Limits
     tenant: bytes = b""
+    prediction_ids: tuple[int, ...] = ()
 
     @property
     def prompt_tokens(self) -> int:
@@ -84,6 +92,7 @@ class PreparedChat:
             grammar=self.limits.grammar,
             stop_scope=self._stop_scope() if self.params.stop else None,
             prefixes=self.model.prefixes_of(self.tenant),
+            speculation=self.model.proposer(self.prompt_ids, self.prediction_ids),
         ):
             match event:
                 case Delta():
@@ -130,8 +139,10 @@ class ChatService:
         tools: ChatTools | None = None,
         response_format: GrammarSpec | None = None,
         tenant: bytes = b"",
+        prediction: str | None = None,
     ) -> PreparedChat:
-        """Renders and encodes the prompt, and compiles what the answer is limited to. `tenant` is whom it is for.
+        """Renders and encodes the prompt, and compiles what the answer is limited to. `tenant` is whom it is for;
+        `prediction` text that it may repeat, of which no more is used than the window could hold.
 
         Raises InvalidRequest, UnsupportedValue or ContextLengthExceeded.
         """
@@ -154,8 +165,14 @@ class ChatService:
         if tools is not None and tools.forced:
             params = replace(params, stop=())  # stop strings are matched in text, and such an answer has none
             limits = replace(limits, reading=replace(limits.reading, forced=True))
+        predicted = model.tokenizer.encode(prediction, special=False)[:window] if prediction else ()
         return PreparedChat(
-            model=model, params=params, prompt_ids=tuple(prompt.token_ids), limits=limits, tenant=tenant
+            model=model,
+            params=params,
+            prompt_ids=tuple(prompt.token_ids),
+            limits=limits,
+            tenant=tenant,
+            prediction_ids=tuple(predicted),
         )
 
     def prompt_ids(

@@ -8,6 +8,7 @@ from handler.engine.events import Event, Finished, Usage
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Decoder, Grammar, KVSession, StopScope, Tokenizer
 from handler.engine.prefix_cache import Prefixes
+from handler.engine.speculation import Proposer
 from handler.engine.step import Feed, Rows, Step
 from handler.engine.widths import chunk_end
 
@@ -23,6 +24,7 @@ def generate(
     grammar: Callable[[], Grammar] | None = None,
     stop_scope: Callable[[], StopScope] | None = None,
     prefixes: Prefixes | None = None,
+    speculation: Callable[[], Proposer] | None = None,
 ) -> Generator[Event, None, None]:
     """`params.n` answers to `prompt_ids` (at least one, fewer than the window), each within `grammar()`, stop strings
     matched within `stop_scope()`.
@@ -49,6 +51,7 @@ def generate(
             vocab_size=decoder.vocab_size,
             limit=room if params.max_tokens is None else min(room, params.max_tokens),
             stop_scope=None if stop_scope is None else stop_scope(),
+            proposer=None if speculation is None or params.n > 1 else speculation(),
         )
         for index in range(params.n)
     ]
@@ -64,7 +67,13 @@ def generate(
             yield from choice.close()
     completion_tokens = sum(len(choice.generated) for choice in choices)
     yield Finished(
-        usage=Usage(prompt_tokens=len(prompt_ids), completion_tokens=completion_tokens, cached_tokens=cached_tokens)
+        usage=Usage(
+            prompt_tokens=len(prompt_ids),
+            completion_tokens=completion_tokens,
+            cached_tokens=cached_tokens,
+            accepted_prediction_tokens=sum(choice.accepted_prediction_tokens for choice in choices),
+            rejected_prediction_tokens=sum(choice.rejected_prediction_tokens for choice in choices),
+        )
     )
 
 
@@ -103,26 +112,21 @@ def _decode(
     found = [row] * len(sequences)
     while True:
         ended = False
-        for (choice, _), rows in zip(sequences, found, strict=True):
-            yield from _read(choice, rows)
-            ended |= choice.ended is not None
+        for (choice, session), rows in zip(sequences, found, strict=True):
+            yield from choice.advance(rows)
+            if choice.surplus:
+                session.truncate(session.length - choice.surplus)
+            if choice.ended is not None:
+                yield from choice.close()
+                ended = True
         if ended:
             sequences = [(choice, session) for choice, session in sequences if choice.ended is None]
         if not sequences or should_stop():
             return
         feeds = [Feed(session, choice.feed(decoder.prefill_chunk)) for choice, session in sequences]
         for feed, (choice, _) in zip(feeds, sequences, strict=True):
-            feed.wanted = max(1, choice.rows_wanted)
+            feed.wanted, feed.drafts = max(1, choice.rows_wanted), choice.draft()
         step = Step(decoder, feeds)
         yield step
         step.run()
-        found = [feed.logits[: choice.rows_wanted] for feed, (choice, _) in zip(feeds, sequences, strict=True)]
-
-
-def _read(choice: Choice, rows: Rows) -> Iterator[Event]:
-    """A token from each row of logits, and the end where there is one."""
-    for row in rows:
-        yield from choice.advance(row)
-        if choice.ended is not None:
-            yield from choice.close()
-            return
+        found = [feed.logits for feed in feeds]

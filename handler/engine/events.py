@@ -50,12 +50,18 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Token counts. `completion_tokens` counts every token of every choice, end tokens included."""
+    """Token counts. `completion_tokens` counts every token of every choice, end tokens included.
+
+    `accepted_prediction_tokens` of them were guessed from the request's prediction; `rejected_prediction_tokens` more
+    were tried and thrown away: they are in no other count.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
