@@ -14,7 +14,7 @@ from handler.api.values import JsonObject
 from handler.chat.conversation import Conversation, Message, TemplateOptions
 from handler.chat.tools import ChatTools
 from handler.engine.params import GenerationParams
-from handler.errors import InvalidRequest
+from handler.errors import InvalidRequest, UnsupportedValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class ChatRequest:
     template: TemplateOptions
     tools: ChatTools | None = None
     answer_format: AnswerFormat | None = None
+    prediction: str | None = None
     stream: bool
     include_usage: bool
     dropped: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ def read_chat_request(
         if row.standing != "effective":
             row.of(body)
     stream, answer_format = fields.STREAM.of(body), _format(body)
+    n = choices(body, max_choices)
     return ChatRequest(
         model=fields.MODEL.of(body),
         conversation=Conversation(messages=(*_told(answer_format), *fields.MESSAGES.of(body))),
@@ -53,11 +55,12 @@ def read_chat_request(
             max_tokens=_max_tokens(body),
             top_logprobs=_top_logprobs(body),
             max_output_tokens=max_output_tokens,
-            n=choices(body, max_choices),
+            n=n,
         ),
         template=template_options(body),
         tools=chat_tools(body),
         answer_format=answer_format,
+        prediction=_prediction(body, n),
         stream=stream,
         include_usage=include_usage(body, stream=stream),
         dropped=dropped,
@@ -87,6 +90,13 @@ def _top_logprobs(body: JsonObject) -> int | None:
     if count is not None and not wanted:
         raise InvalidRequest("'top_logprobs' is only allowed when 'logprobs' is true.", param="top_logprobs")
     return (count or 0) if wanted else None
+
+
+def _prediction(body: JsonObject, n: int) -> str | None:
+    predicted = fields.PREDICTION.of(body)
+    if predicted is not None and n > 1:
+        raise UnsupportedValue("'prediction' is only allowed with one choice: leave out 'n'.", param="prediction")
+    return predicted
 
 
 def template_options(body: JsonObject) -> TemplateOptions:

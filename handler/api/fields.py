@@ -9,6 +9,7 @@ from handler.api.containers import Integers, Stops, TextMap, TokenBias
 from handler.api.field import LARGEST, Field, Origin
 from handler.api.formats import AnswerFormat, AnyJsonObject, Choices, Lark, Regex, ResponseFormat, Schema
 from handler.api.messages import Messages
+from handler.api.prediction import Prediction
 from handler.api.tools import FunctionCallReader, Functions, ToolChoiceReader, Tools
 from handler.api.values import (
     AnyObject,
@@ -305,6 +306,13 @@ STRUCTURED_OUTPUT_FIELDS: tuple[Field[GrammarSpec | None], ...] = (
     _refused_option("whitespace_pattern", "The grammar decides about whitespace."),
     _refused_option("structural_tag", "Use a grammar."),
 )
+PREDICTION: Field[str | None] = Field(
+    name="prediction",
+    standing="effective",
+    reader=Prediction(),
+    default=None,
+    doc="Text that the answer will mostly repeat: it comes faster where it does, and is the same. Only with n = 1.",
+)
 REASONING_EFFORT: Field[str | None] = Field(
     name="reasoning_effort",
     standing="effective",
@@ -357,6 +365,7 @@ FIELDS: tuple[Field[object], ...] = (
     FUNCTION_CALL,
     RESPONSE_FORMAT,
     STRUCTURED_OUTPUTS,
+    PREDICTION,
     REASONING_EFFORT,
     _inert("user", Text(), "The caller's own label."),
     _inert("safety_identifier", Text(64), "The caller's own label."),
@@ -369,7 +378,6 @@ FIELDS: tuple[Field[object], ...] = (
     _rejected("verbosity", "The model has no verbosity switch.", "medium"),
     _rejected("modalities", "Text in, text out.", ["text"]),
     _rejected("audio", "Text in, text out."),
-    _rejected("prediction", "Predicted outputs are not built yet."),
     _rejected("web_search_options", "No hosted tools."),
     _rejected("moderation", "No hosted moderation."),
     _rejected(

@@ -106,7 +106,7 @@ def _message(item: JsonObject, path: str, calls: _Calls) -> Message:
     role = _role(item, path)
     if role == "assistant":
         return _assistant(item, path, calls)
-    content, name = _content(item, path, refusals=False), optional(item, "name", as_text, path)
+    content, name = text_content(item, path), optional(item, "name", as_text, path)
     if item["role"] == "function":
         name = required(item, "name", as_text, path)
         return Message(role=role, content=content or "", name=name, tool_call_id=calls.function(name))
@@ -129,7 +129,7 @@ def _assistant(item: JsonObject, path: str, calls: _Calls) -> Message:
     optional(item, "provider_specific_fields", _nothing_said, path)
     message = Message(
         role="assistant",
-        content=_content(item, path, refusals=True),
+        content=text_content(item, path, refusals=True),
         name=optional(item, "name", as_text, path),
         tool_calls=_tool_calls(item, path, calls),
         reasoning_content=_reasoning(item, path),
@@ -158,7 +158,8 @@ def _role(item: JsonObject, path: str) -> Role:
     return _ROLES[role]
 
 
-def _content(item: JsonObject, path: str, *, refusals: bool) -> str | None:
+def text_content(item: JsonObject, path: str, *, refusals: bool = False) -> str | None:
+    """The text of an object's `content`, a string or parts of text; None where it is absent or null."""
     value, path = item.get("content"), f"{path}.content"
     if value is None or isinstance(value, str):
         return value

@@ -14,6 +14,7 @@ from handler.api import tools
 from handler.api.fields import FIELDS, STREAM_OPTION_FIELDS, STRUCTURED_OUTPUT_FIELDS
 from handler.api.formats import JSON_SCHEMA_KEYS
 from handler.api.messages import FUNCTION_KEYS, MESSAGE_KEYS, PART_KEYS, TOOL_CALL_KEYS
+from handler.api.prediction import PREDICTION_KEYS
 from handler.api.values import Json, JsonObject
 from handler.errors import UnknownParameter
 
@@ -38,6 +39,7 @@ def find_unknown(body: JsonObject, names: AbstractSet[str] = _TOP) -> Iterator[U
     yield from foreign_keys(body.get("structured_outputs"), _STRUCTURED_OUTPUTS, "structured_outputs")
     yield from _tools(body)
     yield from _response_format(body.get("response_format"))
+    yield from _prediction(body.get("prediction"))
     for i, message in enumerate(items_of(body.get("messages"))):
         yield from _message(message, f"messages[{i}]")
 
@@ -57,14 +59,24 @@ def _message(message: Json, path: str) -> Iterator[UnknownKey]:
     if not isinstance(message, dict):
         return
     yield from foreign_keys(message, MESSAGE_KEYS.get(str(message.get("role"))), path)
-    for j, part in enumerate(items_of(message.get("content"))):
-        if isinstance(part, dict):
-            yield from foreign_keys(part, PART_KEYS.get(str(part.get("type"))), f"{path}.content[{j}]")
+    yield from _parts(message.get("content"), f"{path}.content")
     yield from foreign_keys(message.get("function_call"), FUNCTION_KEYS, f"{path}.function_call")
     for j, call in enumerate(items_of(message.get("tool_calls"))):
         if isinstance(call, dict) and call.get("type") == "function":
             yield from foreign_keys(call, TOOL_CALL_KEYS, f"{path}.tool_calls[{j}]")
             yield from foreign_keys(call.get("function"), FUNCTION_KEYS, f"{path}.tool_calls[{j}].function")
+
+
+def _prediction(value: Json) -> Iterator[UnknownKey]:
+    if isinstance(value, dict) and value.get("type") == "content":
+        yield from foreign_keys(value, PREDICTION_KEYS, "prediction")
+        yield from _parts(value.get("content"), "prediction.content")
+
+
+def _parts(value: Json, path: str) -> Iterator[UnknownKey]:
+    for i, part in enumerate(items_of(value)):
+        if isinstance(part, dict):
+            yield from foreign_keys(part, PART_KEYS.get(str(part.get("type"))), f"{path}[{i}]")
 
 
 def _tools(body: JsonObject) -> Iterator[UnknownKey]:

@@ -119,6 +119,10 @@ EFFECTIVE: dict[str, tuple[dict[str, Json], ChatRequest]] = {
         {"structured_outputs": {"regex": "a+"}},
         limited(RegexGrammar("a+"), "structured_outputs.regex"),
     ),
+    "prediction": (
+        {"prediction": {"type": "content", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}},
+        dataclasses.replace(PLAIN, prediction="a\nb"),
+    ),
     "reasoning_effort": ({"reasoning_effort": "high"}, template(reasoning_effort="high")),
 }
 
@@ -192,7 +196,8 @@ REJECTED: list[tuple[str, Json, str]] = [
     ("verbosity", "low", "unsupported_value"),
     ("modalities", ["text", "audio"], "unsupported_value"),
     ("audio", {"voice": "alloy", "format": "wav"}, "unsupported_parameter"),
-    ("prediction", {"type": "content", "content": "x"}, "unsupported_parameter"),
+    ("prediction", {"type": "tokens", "content": "x"}, "unsupported_value"),
+    ("prediction", {"type": "content", "content": [{"type": "image_url"}]}, "unsupported_value"),
     ("web_search_options", {}, "unsupported_parameter"),
     ("moderation", {"model": "x"}, "unsupported_parameter"),
     ("prompt_cache_options", {"mode": "explicit"}, "unsupported_value"),
@@ -261,6 +266,17 @@ def test_every_rejected_row_is_proved() -> None:
             "response_format.json_schema.x",
         ),
         ({"structured_outputs": {"foo": 1}}, "structured_outputs.foo"),
+        ({"prediction": "x"}, "prediction"),
+        ({"prediction": {"content": "x"}}, "prediction.type"),
+        ({"prediction": {"type": "content"}}, "prediction.content"),
+        ({"prediction": {"type": "content", "content": 1}}, "prediction.content"),
+        ({"prediction": {"type": "content", "content": []}}, "prediction.content"),
+        ({"prediction": {"type": "content", "content": "x", "x": 1}}, "prediction.x"),
+        (
+            {"prediction": {"type": "content", "content": [{"type": "text", "text": "x", "x": 1}]}},
+            "prediction.content[0].x",
+        ),
+        ({"prediction": {"type": "content", "content": "x"}, "n": 2}, "prediction"),
         ({"foo": 1}, "foo"),
         ({"Temperature": 1}, "Temperature"),
         ({"stream": True, "stream_options": {"foo": 1}}, "stream_options.foo"),

@@ -59,6 +59,7 @@ SPECIAL: Mapping[str, list[Json]] = {
     "function_call": ["none", "auto"],
     "response_format": [{"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "json_schema": FORMAT}],
     "structured_outputs": [{"regex": "a+"}, {"choice": ["a", "b"]}, {"json": SCHEMA}, {"json_object": True}],
+    "prediction": [{"type": "content", "content": text} for text in ("", "Hi", [{"type": "text", "text": "Hello."}])],
     "reasoning_effort": ["none", "medium"],
     "include": [[], ["message.output_text.logprobs"]],
     "text": [{}, {"format": {"type": "text"}}, {"format": FORMAT}],
@@ -75,6 +76,7 @@ COMPANIONS: Mapping[str, dict[str, Json]] = {
     "tool_choice": {"tools": [TOOL]},
     "function_call": {"functions": [LEGACY_FUNCTION]},
     "parallel_tool_calls": {"tools": [TOOL]},
+    "prediction": {"n": 1},
     "continue_final_message": {"add_generation_prompt": False},
 }
 

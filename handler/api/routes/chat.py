@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from contextlib import nullcontext
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -58,14 +59,13 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
 
 def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes) -> PreparedChat:
     wanted = asked.answer_format
-    if wanted is None:
-        return service.prepare(asked.conversation, asked.params, asked.template, tools=asked.tools, tenant=tenant)
-    with wanted.blamed():
+    with nullcontext() if wanted is None else wanted.blamed():
         return service.prepare(
             asked.conversation,
             asked.params,
             asked.template,
             tools=asked.tools,
-            response_format=wanted.grammar,
+            response_format=None if wanted is None else wanted.grammar,
             tenant=tenant,
+            prediction=asked.prediction,
         )
