@@ -18,6 +18,8 @@ from model_export.recipes import DEFAULT
 from tests.bench import environments, weights
 from tests.bench.command import CORES, MODEL, Missing, Options, Record, alternate, run
 from tests.bench.machine import ROOT
+from tests.bench.names import FIRST_TOKEN, LLAMA_SERVER, READY, SERVER
+from tests.bench.requests import SHORT
 from tests.bench.workers.amx import deny_amx
 from tests.e2e.processes import environment, free_port
 
@@ -26,7 +28,7 @@ _TIMEOUT_SECONDS = 60
 _PAUSE_SECONDS = 0.002  # between two attempts to connect
 _CHAT = {
     "model": MODEL,
-    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    "messages": [{"role": "user", "content": SHORT}],
     "temperature": 0,
     "max_tokens": 4,
     "stream": True,
@@ -120,15 +122,15 @@ def _await_text(port: int) -> None:
 
 def measure(options: Options, record: Record) -> None:
     """Milliseconds from the start of the process."""
-    servers = (_Server("lambda-llm server", DEFAULT, _ours), _Server("llama.cpp server", "", _llama))
+    servers = (_Server(SERVER, DEFAULT, _ours), _Server(LLAMA_SERVER, "", _llama))
     rounds = options.rounds(_ROUNDS)
     for server, samples in alternate(servers, _Server.first_token, rounds=rounds).items():
         if isinstance(samples, Missing):
-            record.missing(server.name, "ready", "ms", samples, recipe=server.recipe)
-            record.missing(server.name, "first token", "ms", samples, recipe=server.recipe)
+            record.missing(server.name, READY, "ms", samples, recipe=server.recipe)
+            record.missing(server.name, FIRST_TOKEN, "ms", samples, recipe=server.recipe)
         else:
-            record.samples(server.name, "ready", server.ready[-rounds:], "ms", recipe=server.recipe)
-            record.samples(server.name, "first token", samples, "ms", recipe=server.recipe)
+            record.samples(server.name, READY, server.ready[-rounds:], "ms", recipe=server.recipe)
+            record.samples(server.name, FIRST_TOKEN, samples, "ms", recipe=server.recipe)
 
 
 if __name__ == "__main__":
