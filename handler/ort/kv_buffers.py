@@ -14,26 +14,32 @@ from handler import manifest
 from handler.engine.ports import KVArrays
 from handler.manifest import ModelManifest
 
-# For each past tensor of the graph, float32 [rows, heads, capacity, width]: a row is a sequence.
+# For each past tensor of the graph, float32 [rows, heads, positions, width]: a row is a sequence.
 KV = list[NDArray[np.float32]]
 
 _FIRST_CAPACITY = 256  # positions; SmolLM2-135M: 12 MB
+_SPARE = 1  # position behind the capacity: graphs append a row of their own to each step, which nobody reads
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
 
 def allocate(model: ModelManifest, rows: int, capacity: int) -> KV:
-    """Buffers with nothing in them."""
-    shapes = [(rows, int(spec.shape[1]), capacity, int(spec.shape[3])) for spec in model.graph.past]
+    """Buffers with nothing in them, and room for `capacity` positions."""
+    shapes = [(rows, int(spec.shape[1]), capacity + _SPARE, int(spec.shape[3])) for spec in model.graph.past]
     return [np.empty(shape, np.float32) for shape in shapes]
+
+
+def capacity(kv: KV) -> int:
+    """How many positions fit."""
+    return int(kv[0].shape[2]) - _SPARE
 
 
 def capacity_for(model: ModelManifest, needed: int) -> int:
     """Positions to allocate where `needed` have to fit: twice as many, and again, until they do."""
-    capacity = _FIRST_CAPACITY
-    while capacity < needed:
-        capacity *= 2
-    return min(capacity, model.context_window)
+    enough = _FIRST_CAPACITY
+    while enough < needed:
+        enough *= 2
+    return min(enough, model.context_window)
 
 
 def copy(held: KVArrays, length: int, into: KV) -> None:

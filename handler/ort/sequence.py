@@ -52,7 +52,7 @@ class SharedKVSession:
     @property
     def capacity(self) -> int:
         """Positions that fit its buffers."""
-        return int(self.kv[0].shape[2])
+        return kv_buffers.capacity(self.kv)
 
     @property
     def nbytes(self) -> int:

@@ -23,6 +23,16 @@ class Stream:
     added: str | None = None
 
 
+# The tokens of the step, int64 [1], and how attention's input is padded, as the operator Pad takes it: `build` writes
+# both.
+STEP, PADS = "attention.step", "attention.pads"
+
+
+def wider(name: str) -> str:
+    """What `name` is called where attention's additional row is counted: see `Layers.attention`."""
+    return f"{name}.wider"
+
+
 @dataclass(frozen=True, slots=True)
 class Layers:
     """Writes the blocks of one model into one graph."""
@@ -57,14 +67,17 @@ class Layers:
             np.concatenate([part.bias for part in parts if part.bias is not None]) if row.qkv_bias else None,
         )
         (qkv,) = self.qkv(self.graph, x, [packed])
+        # One row more than there are tokens. The kernel rounds the only row of a step in another way than one of
+        # several, and with 8-bit activations behind it that difference would grow. Nobody reads the row's result, the
+        # tokens do not see it, and the next step overwrites what it leaves in the buffers.
         inputs = [
-            qkv,
+            self.graph.node("Pad", [qkv, PADS], wider(f"{prefix}.qkv_proj")),
             "",  # key and value are in the packed tensor
             "",
             manifest.PAST_KEY.format(layer=layer),
             manifest.PAST_VALUE.format(layer=layer),
-            manifest.SEQLENS_K,
-            manifest.TOTAL_SEQUENCE_LENGTH,
+            wider(manifest.SEQLENS_K),
+            wider(manifest.TOTAL_SEQUENCE_LENGTH),
             "rope.cos",
             "rope.sin",
         ]
@@ -73,13 +86,17 @@ class Layers:
         self.graph.nodes(
             "GroupQueryAttention",
             inputs,
-            [context, *present],
+            [wider(context), *present],
             domain=CONTRIB,
             num_heads=self.config.heads,
             kv_num_heads=self.config.kv_heads,
             do_rotary=1,
         )
-        return context
+        start, axis = (
+            self.graph.constant(f"attention.{name}", np.array([value], np.int64))
+            for name, value in (("start", 0), ("axis", 1))
+        )
+        return self.graph.node("Slice", [wider(context), start, STEP, axis], context)
 
     def attention_output(self, context: str, layer: int) -> str:
         """What attention adds to the stream."""

@@ -40,15 +40,12 @@ def rows(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
 
     Each row of activations is divided by its largest magnitude, rounded to ±127 steps and multiplied back afterwards:
     a loud position costs the others no precision, and a position's result does not depend on which others share its
-    step. The weights are unsigned: with signed ones the kernel for CPUs without VNNI adds two products in 16 bits,
-    which saturate, and the error is large.
+    step. A row of zeros is divided by zero, and whatever integers that makes are multiplied by zero afterwards.
     """
     name = matrices[0].name
     magnitude = graph.node("Abs", [x], f"{name}.magnitude")
     last = graph.constant("rows.axis", np.array([-1], np.int64))
-    largest = graph.node("ReduceMax", [magnitude, last], f"{name}.largest", keepdims=1)
-    floor = graph.constant("rows.floor", np.array(1e-20, np.float32))  # a row of zeros must not divide by zero
-    row_scale = graph.node("Max", [largest, floor], f"{name}.row_scale")
+    row_scale = graph.node("ReduceMax", [magnitude, last], f"{name}.row_scale", keepdims=1)
     normal = graph.node("Div", [x, row_scale], f"{name}.normal")
     step = graph.constant("rows.step", np.array(1 / 127, np.float32))
     middle = graph.constant("rows.middle", np.array(quantize.MIDDLE, np.uint8))
@@ -58,7 +55,7 @@ def rows(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
         stored = quantize.columns(matrix.weight)
         weight = graph.constant(f"{matrix.name}.weight", stored.values)
         scales = graph.constant(f"{matrix.name}.scales", stored.scales)
-        inputs = [integers, weight, step, scales, middle, middle]
+        inputs = [integers, weight, step, scales, middle]
         scaled = graph.node("MatMulIntegerToFloat", inputs, f"{matrix.name}.scaled", domain=CONTRIB)
         product = graph.node("Mul", [scaled, row_scale], f"{matrix.name}.product")
         products.append(_biased(graph, matrix, product))

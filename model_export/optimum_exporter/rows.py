@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from model_export.direct import quantize
 
 _CONTRIB = "com.microsoft"
-_AXIS, _FLOOR, _STEP, _MIDDLE = "rows.axis", "rows.floor", "rows.step", "rows.middle"
+_AXIS, _STEP, _MIDDLE = "rows.axis", "rows.step", "rows.middle"
 
 
 class RowWriter:
@@ -35,7 +35,7 @@ class RowWriter:
             stored = quantize.columns(weight)
             self._store(values, stored.values)
             self._store(scales, stored.scales)
-        inputs = [integers, values, _STEP, scales, _MIDDLE, _MIDDLE]
+        inputs = [integers, values, _STEP, scales, _MIDDLE]
         scaled = f"{result}.scaled"
         return [
             *nodes,
@@ -47,17 +47,15 @@ class RowWriter:
         """Each row of `x`, divided by its largest magnitude, in ±127 steps."""
         if _AXIS not in self._stored:
             self._store(_AXIS, np.array([-1], np.int64))
-            self._store(_FLOOR, np.array(1e-20, np.float32))  # a row of zeros must not divide by zero
             self._store(_STEP, np.array(1 / 127, np.float32))
             self._store(_MIDDLE, np.array(quantize.MIDDLE, np.uint8))
-        magnitude, largest, scale, normal, integers = (
-            f"{x}.{part}" for part in ("magnitude", "largest", "row_scale", "normal", "integers")
+        magnitude, scale, normal, integers = (
+            f"{x}.{part}" for part in ("magnitude", "row_scale", "normal", "integers")
         )
         self._prepared[x] = integers, scale
         return [
             helper.make_node("Abs", [x], [magnitude]),
-            helper.make_node("ReduceMax", [magnitude, _AXIS], [largest], keepdims=1),
-            helper.make_node("Max", [largest, _FLOOR], [scale]),
+            helper.make_node("ReduceMax", [magnitude, _AXIS], [scale], keepdims=1),
             helper.make_node("Div", [x, scale], [normal]),
             helper.make_node("QuantizeLinear", [normal, _STEP, _MIDDLE], [integers]),
         ]

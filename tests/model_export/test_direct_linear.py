@@ -16,10 +16,12 @@ RNG = np.random.default_rng(0)
 NORMAL = RNG.normal(size=(OUTPUTS, INPUTS)).astype(np.float32)
 # Every weight of an output at the same end of the range: neighbouring products add up to the largest possible sums.
 EXTREME = (np.where(np.arange(OUTPUTS) % 2, 1, -1)[:, None] * np.ones(INPUTS)).astype(np.float32)
+# Large weights side by side, but never in the first and second, third and fourth, …: those are the pairs that count.
+PAIRS = np.tile(np.resize(np.array([0, 1, 1, 0], np.float32), INPUTS), (OUTPUTS, 1))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 64])
-@pytest.mark.parametrize("weight", [NORMAL, EXTREME], ids=["normal weights", "extreme weights"])
+@pytest.mark.parametrize("weight", [NORMAL, EXTREME, PAIRS], ids=["normal", "all extreme", "every other pair"])
 @pytest.mark.parametrize(("recipe", "tolerance"), [("int8", 0.03), ("int8-blocks", 0.03), ("int4", 0.2)])
 def test_integer_products_do_not_saturate(
     tmp_path: Path, recipe: str, tolerance: float, weight: NDArray[np.float32], rows: int

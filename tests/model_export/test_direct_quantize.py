@@ -9,9 +9,17 @@ from model_export.recipes import Blocks
 
 
 def test_columns_by_hand() -> None:
-    stored = quantize.columns(np.array([[1.0, -2.54, 0.5], [0.0, 0.0, 0.0]], np.float32))
-    np.testing.assert_allclose(stored.scales, [0.02, 1])
-    np.testing.assert_array_equal(stored.values.T, [[178, 1, 153], [128, 128, 128]])
+    weight = np.array([[0.56, -2.0, 1.0], [0.0, 1.27, -0.5], [0.0, 0.0, 0.0]], np.float32)
+    stored = quantize.columns(weight)
+    np.testing.assert_allclose(stored.scales, [0.02, 0.01, 1], rtol=1e-4)  # 128 steps for two neighbours, 127 for one
+    np.testing.assert_array_equal(stored.values.T, [[28, -100, 50], [0, 127, -50], [0, 0, 0]])
+
+
+def test_no_two_neighbours_saturate_sixteen_bits() -> None:
+    for seed in range(20):
+        weight = np.random.default_rng(seed).standard_t(3, size=(64, 577)).astype(np.float32)
+        magnitude = np.abs(quantize.columns(weight).values.T.astype(int))
+        assert 255 * np.add.reduceat(magnitude, np.arange(0, 577, 2), axis=1).max() == 255 * 128
 
 
 def test_four_bits_by_hand() -> None:

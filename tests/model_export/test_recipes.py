@@ -10,11 +10,12 @@ def test_the_default_keeps_the_promised_quality() -> None:
     assert get_recipe(DEFAULT) == Recipe(
         name="int8",
         description="8-bit weights and activations: the default, fast at prompts and answers",
-        qkv="blocks",
+        qkv="rows",
         linears="rows",
         blocks=Blocks(bits=8, block_size=32, accuracy_level=4),
         vocabulary=Blocks(bits=8, block_size=32, accuracy_level=4),
         bounds=Bounds(perplexity_ratio=1.03, mean_kl=0.03),
+        smoothing=True,
     )
 
 

@@ -1,5 +1,6 @@
 """Tiny random decoders: a checkpoint in memory, its exported graph behind the serving decoder, and torch's opinion."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
 from model_export.progress import Stopwatch
 from model_export.recipes import get_recipe
+from tests.model_export.tiny import TOKENIZER
 
 CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -79,7 +81,7 @@ def weights(config: Mapping[str, Any], seed: int = 0) -> dict[str, NDArray[np.fl
 
 
 def checkpoint(
-    config: Mapping[str, Any], *, tokenizer_json: str = "{}", chat_template: str | None = None
+    config: Mapping[str, Any], *, tokenizer_json: str = json.dumps(TOKENIZER), chat_template: str | None = None
 ) -> Checkpoint:
     """A random checkpoint of that config."""
     return Checkpoint(

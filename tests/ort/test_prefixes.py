@@ -93,12 +93,12 @@ def test_an_answer_that_fails_leaves_nothing(model: Decoder) -> None:
 
 
 def test_what_is_pushed_out_is_run_again(model: Decoder) -> None:
-    """Room for one: 256 positions of two layers, keys and values, two heads of 16."""
-    prefixes = PrefixCache(model, budget=256 * 2 * 2 * 2 * 16 * 4)
+    """Room for one: 256 positions, the spare one, of two layers, keys and values, two heads of 16."""
+    prefixes = PrefixCache(model, budget=257 * 2 * 2 * 2 * 16 * 4)
     assert check(model, prefixes, SYSTEM) == 0
     assert check(model, prefixes, THANKS) == 0
     assert check(model, prefixes, SYSTEM) == 0
-    assert prefixes.nbytes == 256 * 2 * 2 * 2 * 16 * 4
+    assert prefixes.nbytes == 257 * 2 * 2 * 2 * 16 * 4
 
 
 def test_generated_tokens_may_go_on_too(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ def model(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
 
 @pytest.fixture
 def tolerance(recipe: str) -> float:
-    """Sums in another order differ in the last bits; where activations are rounded, a bit can decide a rounding."""
-    return 1e-4 if recipe == "fp32" else 0.02
+    """None with 8 bits: sums of integers have no order. Of fp32 the last bits differ, and blocks of 4 bits are
+    multiplied by another kernel where there are several rows."""
+    return {"fp32": 1e-4, "int4": 0.02}.get(recipe, 0)
 
 
 @pytest.mark.parametrize("split", [[20], [1] * 20, [7, 13], [1, 19], [19, 1], [3, 4, 1, 1, 11]], ids=str)
