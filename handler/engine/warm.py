@@ -5,7 +5,7 @@ The first step of each kind allocates what later ones find: the runtime's buffer
 
 from handler.engine.ports import Decoder
 
-_PROMPT = 8  # tokens: more would warm nothing more
+_PROMPT = 2  # tokens: the fewest that are a prompt; more warm nothing more
 
 
 def warm_up(decoder: Decoder) -> None:
