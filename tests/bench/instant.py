@@ -1,22 +1,25 @@
-"""The product's server over a decoder that takes no time: what is left is our own work. `python -m tests.bench.instant`
+"""The product's server over a decoder that computes nothing: `python -m tests.bench.instant`. What is left is our work.
 
 Everything else is the real thing: tokenizer, template, sampling over the whole vocabulary, events, HTTP.
 """
 
 import dataclasses
+import time
 from collections.abc import Sequence
 
 import numpy as np
-import uvicorn
 from numpy.typing import NDArray
 
 from handler.api.app import create_app
-from handler.chat.service import ChatService
+from handler.chat.service import ChatService, ServedModel
 from handler.engine.ports import KVArrays, KVSession
+from handler.http_server import listen, serve_http
 from handler.main import load_chat_service
-from handler.settings import load_settings
+from handler.settings import Settings, load_settings
 
 _FIRST_WORD, _WORDS = 1000, 30_000  # ids of ordinary words
+# A fast model's step, asleep: without a pause the engine would be ahead of its readers, and wait for each.
+_STEP_SECONDS = 0.002
 _STRIDE = 7919  # a prime: no word comes twice, so nothing can be guessed from what came before
 
 
@@ -64,6 +67,7 @@ class InstantSession:
 
     def forward(self, token_ids: Sequence[int] | NDArray[np.int64], logits_rows: int = 1) -> NDArray[np.float32]:
         self.token_ids.extend(token_ids)
+        time.sleep(_STEP_SECONDS)
         if len(self._rows) != logits_rows:
             self._rows = np.zeros((logits_rows, self._decoder.vocab_size), np.float32)
             self._said = np.zeros(logits_rows, np.int64)
@@ -83,9 +87,13 @@ class InstantSession:
         """It shares no memory."""
 
 
+def instant_model(settings: Settings) -> ServedModel:
+    """The model that the settings name, with its decoder replaced and no prefix cache."""
+    real = load_chat_service(settings).model
+    return dataclasses.replace(real, decoder=InstantDecoder(real.decoder.vocab_size), prefixes=None)
+
+
 if __name__ == "__main__":
     settings = load_settings()
-    real = load_chat_service(settings).model
-    model = dataclasses.replace(real, decoder=InstantDecoder(real.decoder.vocab_size), prefixes=None)
-    app = create_app({model.name: ChatService(model)})
-    uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False)
+    model = instant_model(settings)
+    serve_http(create_app({model.name: ChatService(model)}), listen(settings.host, settings.port))

@@ -49,7 +49,9 @@ def targets(results: Results) -> list[Target]:
         *_speculation(results),
         *_second_turn(results),
         _most("n = 4, against n = 1", 1.6, _of_choices(results)),
-        _cost(results, "our work per streamed token, processor time", "µs", 50, "overhead", SERVER, "processor time"),
+        _cost(
+            results, "our work above the engine, per streamed token", "µs", 50, "overhead", SERVER, "above the engine"
+        ),
         _memory(results),
     ]
 
