@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.bench.machine import ROOT, cpus
 
 # What a system's threads may still spin after an answer: its neighbours do not pay for it.
 _SETTLE_SECONDS = 0.05
+# The longest answer, 2,000 tokens of prompt on one core, takes half a minute.
+_PATIENCE_SECONDS = 300
 
 
 class Worker:
@@ -40,10 +43,13 @@ class Worker:
         assert self._process.stdout is not None
         time.sleep(_SETTLE_SECONDS)
         line = ""
+        impatience = threading.Timer(_PATIENCE_SECONDS, self._process.kill)
+        impatience.start()
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
+        impatience.cancel()
         if not line:
             status = self._process.wait()
             self._complaints.seek(0)
