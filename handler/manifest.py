@@ -58,6 +58,9 @@ class Graph(_Frozen):
     kv_layout: Literal["shared", "growing", "none"]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    width_free: bool = Field(
+        default=False, description="a step of one token leaves the KV, to the bit, that a longer one leaves of it"
+    )
 
     @property
     def past(self) -> tuple[TensorSpec, ...]:

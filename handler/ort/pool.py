@@ -48,7 +48,7 @@ class KVPool:
         step.ids[rows, 0] = token_ids
         bound.run(step, longest + 1)
         for session, token_id in zip(sessions, token_ids, strict=True):
-            session.append([token_id])
+            session.append([token_id], shared=True)
             session.idle = 0
         logits: NDArray[np.float32] = step.logits[:, 0]
         return logits if rows == list(range(count)) else logits[rows]

@@ -89,10 +89,11 @@ class SharedKVSession:
         del self.token_ids[length:]
         self.exact_length = min(self.exact_length, length)
 
-    def append(self, token_ids: Sequence[int]) -> None:
-        """These have been run, in one step."""
-        if self.exact_length == self.length:
-            self.exact_length += exact_tokens(len(token_ids))
+    def append(self, token_ids: Sequence[int], *, shared: bool = False) -> None:
+        """These have been run in one step, perhaps one that other sequences shared."""
+        if self.exact_length == self.length and not shared:
+            width = len(token_ids)
+            self.exact_length += width if self._model.graph.width_free else exact_tokens(width)
         self.token_ids += token_ids
 
     def held(self, length: int) -> KVArrays:

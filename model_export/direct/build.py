@@ -50,7 +50,13 @@ def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Pro
         head = table if config.tied else tensors.load("lm_head.weight")
         vocabulary.project(graph, final, head, recipe.vocabulary, tied=config.tied, output=manifest.LOGITS)
         inputs, outputs = graph.save()
-    return Graph(file=FILE_NAME, kv_layout="shared", inputs=inputs, outputs=outputs)
+    return Graph(
+        file=FILE_NAME,
+        kv_layout="shared",
+        inputs=inputs,
+        outputs=outputs,
+        width_free=recipe.qkv == recipe.linears == "rows",  # sums of integers have no order
+    )
 
 
 def _calibrate(checkpoint: Checkpoint, config: DecoderConfig, progress: Progress) -> calibration.Magnitudes:

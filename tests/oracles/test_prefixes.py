@@ -8,6 +8,7 @@ import pytest
 from handler.chat.conversation import Conversation, Message
 from handler.chat.deltas import ChatEvent, Finished, TextDelta
 from handler.chat.service import ChatService
+from handler.engine.events import Usage
 from handler.engine.params import GenerationParams
 from handler.main import load_chat_service
 from handler.settings import Settings
@@ -37,25 +38,25 @@ def ask(service: ChatService, messages: list[Message], params: GenerationParams)
 
 def check(
     cached: ChatService, plain: ChatService, messages: list[Message], params: GenerationParams = LISTED
-) -> tuple[str, int]:
-    """The text, and how many tokens of the prompt had been run before; both servers say the same."""
+) -> tuple[str, Usage]:
+    """The text and the usage; both servers say the same, but for what was cached."""
     *events, finished = told(ask(cached, messages, params))
     *expected, last = told(ask(plain, messages, params))
     assert events == expected
     assert isinstance(finished, Finished)
     assert isinstance(last, Finished)
     assert replace(finished.usage, cached_tokens=0) == last.usage
-    return "".join(e.text for e in events if isinstance(e, TextDelta)), finished.usage.cached_tokens
+    return "".join(e.text for e in events if isinstance(e, TextDelta)), finished.usage
 
 
 def test_turns_of_a_conversation(cached: ChatService, plain: ChatService) -> None:
-    messages, counts = [SYSTEM], []
+    messages, run = [SYSTEM], 0
     for question in QUESTIONS:
         messages.append(Message(role="user", content=question))
-        said, count = check(cached, plain, messages)
+        said, usage = check(cached, plain, messages)
         messages.append(Message(role="assistant", content=said))
-        counts.append(count)
-    assert counts[0] < 250 < counts[1] < counts[2]
+        assert usage.cached_tokens == run
+        run = usage.prompt_tokens + usage.completion_tokens - 1  # nothing followed the last one: it was not run
 
 
 def test_another_question_a_choice_of_answers_and_one_given_up(cached: ChatService, plain: ChatService) -> None:
@@ -66,4 +67,4 @@ def test_another_question_a_choice_of_answers_and_one_given_up(cached: ChatServi
             next(given_up)
         given_up.close()
         check(cached, plain, messages, replace(LISTED, n=2, temperature=1, seed=5))
-        assert check(cached, plain, messages)[1] > 240
+        assert check(cached, plain, messages)[1].cached_tokens > 240

@@ -116,6 +116,14 @@ def test_generated_tokens_may_go_on_too(tmp_path: Path) -> None:
     )
 
 
+def test_with_int8_generated_tokens_go_on_and_nothing_differs(tmp_path: Path) -> None:
+    model = decoders.decoder(tmp_path, "int8")
+    prefixes = PrefixCache(model, budget=2**24)
+    generated = listed(answer(model, SYSTEM, replace(LISTED, ignore_eos=True), prefixes)[0])
+    turn = [*SYSTEM, *(token.token_id for token in generated), *THANKS]
+    assert check(model, prefixes, turn) == len(SYSTEM) + len(generated) - 1
+
+
 def listed(events: Sequence[Event]) -> list[TokenLogprob]:
     """The tokens of an answer."""
     return [token.chosen for event in events if isinstance(event, Delta) for token in event.tokens]

@@ -49,7 +49,9 @@ def test_truncating_and_going_on_is_a_fresh_start(model: Decoder, tolerance: flo
 
 
 @pytest.mark.parametrize("split", [[300], [2] * 150, [7, 251, 42], [250, 50]], ids=str)
-def test_in_steps_of_several_tokens_the_kv_is_the_same_to_the_bit(model: Decoder, split: list[int]) -> None:
+def test_in_steps_of_several_tokens_the_kv_is_the_same_to_the_bit(
+    model: Decoder, recipe: str, split: list[int]
+) -> None:
     """What a prefix cache relies on, and what `exact_length` tells."""
     token_ids = decoders.tokens(300)
     whole, session = model.open(), model.open()
@@ -59,9 +61,23 @@ def test_in_steps_of_several_tokens_the_kv_is_the_same_to_the_bit(model: Decoder
         session.forward(token_ids[start : start + step])
         start += step
     session.forward([1])
-    assert (session.exact_length, session.length, session.token_ids) == (300, 301, [*token_ids, 1])
+    assert (session.length, session.token_ids) == (301, [*token_ids, 1])
+    assert session.exact_length == (301 if recipe == "int8" else 300)
     for found, expected in zip(session.held(300), whole.held(300), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_what_int8_runs_one_by_one_is_the_same_to_the_bit_too(tmp_path: Path) -> None:
+    model, token_ids = decoders.decoder(tmp_path, "int8"), decoders.tokens(40)
+    whole, session = model.open(), model.open()
+    whole.forward(token_ids)
+    for token_id in token_ids:
+        session.forward([token_id])
+    assert session.exact_length == 40
+    for found, expected in zip(session.held(40), whole.held(40), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    model.advance([session, model.open()], [1, 2])
+    assert session.exact_length == 40  # in company it is rounded otherwise
 
 
 def test_a_restored_beginning_goes_its_own_way(model: Decoder) -> None:
