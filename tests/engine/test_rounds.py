@@ -84,11 +84,12 @@ def test_eight_answers_of_fifty_tokens_take_fifty_calls() -> None:
 
 def test_an_answer_that_joins_is_run_in_pieces_while_others_decode() -> None:
     decoder = Counting()
-    together([answer(decoder, LONG), answer(decoder, LONG, prompt(2000))], starts=[0, 3])
+    together([answer(decoder, replace(LONG, max_tokens=100)), answer(decoder, LONG, prompt(2000))], starts=[0, 3])
     joined = decoder.calls.index((1, PIECE))
-    prefill = decoder.calls[joined : joined + 64]
-    assert prefill == [(1, PIECE), (1, 1)] * 31 + [(1, 16), (1, 1)]  # 2,000 tokens, and a token after each piece
-    assert decoder.calls[joined + 64 : joined + 66] == [(2, 1), (2, 1)]
+    pieces, rest = divmod(2000, PIECE)
+    expected = [(1, PIECE), (1, 1)] * pieces + [(1, rest), (1, 1)]  # a token after each piece
+    found = decoder.calls[joined : joined + len(expected) + 2]
+    assert found == [*expected, (2, 1), (2, 1)]
 
 
 def test_where_nobody_decodes_prompts_are_run_in_whole_chunks() -> None:
