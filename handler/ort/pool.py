@@ -19,8 +19,8 @@ from handler.ort import kv_buffers
 from handler.ort.kv_buffers import KV, BoundKV, StepBuffers
 from handler.ort.sequence import SharedKVSession
 
-# A row that rides along costs about a quarter of a step, and half a step to move 500 positions out and in again
-# (SmolLM2-135M): after about as many steps as that, who has sat out so long has cost as much as if it had moved at once.
+# A row that rides along costs about a quarter of a step; moving 500 positions of SmolLM2-135M out and in again, half of
+# one. Whoever has sat out for so long has cost about as much as if it had moved at once.
 MOST_IDLE = 3
 
 

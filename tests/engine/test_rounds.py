@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from handler.engine.events import Event
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Decoder, KVSession
 from handler.engine.rounds import PIECE, Rounds
+from handler.engine.speculation import Speculation
 from handler.engine.step import Feed, Step
 from tests.engine.test_choices import template
 from tests.engine.test_decode import ENDS, PROMPT, PieceTokenizer, PrefixDecoder, any_params
@@ -65,11 +67,24 @@ class CountingSession:
 
 
 def answer(
-    decoder: Decoder, params: GenerationParams, prompt: Sequence[int] = PROMPT, *, shape: str | None = None
+    decoder: Decoder,
+    params: GenerationParams,
+    prompt: Sequence[int] = PROMPT,
+    *,
+    shape: str | None = None,
+    guessing: bool = False,
 ) -> Generator[Event, None, None]:
-    """`shape`: a template that it has to fill in."""
-    grammar = None if shape is None else template(shape)
-    return generate(decoder, PieceTokenizer(), prompt, params, ENDS, should_stop=lambda: False, grammar=grammar)
+    """`shape`: a template that it has to fill in; `guessing`: it may run drafts."""
+    return generate(
+        decoder,
+        PieceTokenizer(),
+        prompt,
+        params,
+        ENDS,
+        should_stop=lambda: False,
+        grammar=None if shape is None else template(shape),
+        speculation=partial(Speculation, prompt, ()) if guessing else None,
+    )
 
 
 def prompt(length: int) -> list[int]:
@@ -205,22 +220,24 @@ def test_a_poisoned_answer_fails_and_its_neighbours_do_not_notice() -> None:
     assert events[0] == events[2] == alone
 
 
-requests = st.tuples(any_params, st.sampled_from([1, 1, 1, 4]), st.sampled_from([None, None, "x?", "name: ?, <??>"]))
+requests = st.tuples(
+    any_params, st.sampled_from([1, 1, 1, 4]), st.sampled_from([None, None, "x?", "name: ?, <??>"]), st.booleans()
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(requests, min_size=2, max_size=6), st.data())
 def test_no_answer_can_tell_that_it_had_company(
-    asked: list[tuple[GenerationParams, int, str | None]], data: st.DataObject
+    asked: list[tuple[GenerationParams, int, str | None, bool]], data: st.DataObject
 ) -> None:
-    """Greedy and sampled, one choice and four, under a grammar and free, whenever each comes."""
+    """Greedy and sampled, one choice and four, under a grammar and free, guessing or not, whenever each comes."""
     prompts = [prompt(data.draw(st.integers(1, 50))) for _ in asked]
     starts = [data.draw(st.integers(0, 12)) for _ in asked]
 
     def answers(decoder: Decoder) -> list[Generator[Event, None, None]]:
         return [
-            answer(decoder, replace(params, n=n, seed=params.seed or 0), text, shape=shape)
-            for (params, n, shape), text in zip(asked, prompts, strict=True)
+            answer(decoder, replace(params, n=n, seed=params.seed or 0), text, shape=shape, guessing=guessing)
+            for (params, n, shape, guessing), text in zip(asked, prompts, strict=True)
         ]
 
     found, _ = together(answers(PrefixDecoder()), starts)
