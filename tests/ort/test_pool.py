@@ -64,6 +64,17 @@ def test_each_row_is_at_its_own_position(model: Decoder) -> None:
         advance(model, pairs, decoders.tokens(len(pairs), seed=step))
 
 
+def test_a_row_does_not_depend_on_how_many_share_its_step(model: Decoder) -> None:
+    """To the bit, from one neighbour on."""
+    prompts = [decoders.tokens(length, seed=length) for length in LENGTHS]
+    four = [begun(model, prompt) for prompt in prompts]
+    two = [begun(model, prompt) for prompt in prompts[:2]]
+    for step in range(20):
+        token_ids = decoders.tokens(4, seed=step)
+        rows = model.advance(four, token_ids)[:2].copy()
+        np.testing.assert_array_equal(model.advance(two, token_ids[:2]), rows)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_whoever_comes_and_goes_leaves_no_trace(model: Decoder, seed: int) -> None:
     """Joins, ends, steps sat out, steps alone, forks, and lengths around the doublings of the buffers, at random."""
