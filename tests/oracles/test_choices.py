@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -17,7 +18,10 @@ from handler.grammar.compiler import GrammarCompiler
 from handler.manifest import ModelManifest
 from handler.ort.decoder import load_decoder
 from handler.tokenizer import HFTokenizer
+from model_export.checkpoint import Checkpoint
+from model_export.recipes import RECIPES
 from tests.models import exported
+from tests.oracles.artefacts import artefact
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -35,8 +39,7 @@ PROMPT = "<|im_start|>user\nDescribe Ann, 31, of Paris, as JSON.<|im_end|>\n<|im
 
 
 class Model:
-    def __init__(self) -> None:
-        directory = exported("default", "int8")
+    def __init__(self, directory: Path) -> None:
         self._manifest = manifest = ModelManifest.read(directory)
         self._decoder: Decoder = load_decoder(directory, manifest, threads=0)
         self.tokenizer = HFTokenizer.from_file(directory / manifest.tokenizer_file)
@@ -80,16 +83,23 @@ class Unforced:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return Model()
+    return Model(exported("default", "int8"))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_choices_in_one_batch_are_answers_of_their_own(model: Model, temperature: float) -> None:
+def test_choices_in_one_batch_are_answers_of_their_own(checkpoint: Checkpoint, temperature: float) -> None:
+    """In fp32: rows that share a step round otherwise than one alone, and 8 bits can make a token of that."""
+    model = Model(artefact(checkpoint, "direct", RECIPES["fp32"]))
     params = GenerationParams(n=4, temperature=temperature, seed=5, max_tokens=24)
     alone = [
         text for index in range(4) for text in model.answers(replace(params, n=1, seed=choice_seed(params.seed, index)))
     ]
     assert model.answers(params) == alone
+
+
+def test_a_choice_does_not_depend_on_how_many_there_are(model: Model) -> None:
+    params = GenerationParams(n=4, temperature=1, seed=5, max_tokens=24)
+    assert model.answers(params)[:2] == model.answers(replace(params, n=2))
 
 
 def test_a_schema_is_kept_by_every_choice_and_forcing_changes_nothing(model: Model) -> None:
@@ -103,4 +113,7 @@ def test_a_schema_is_kept_by_every_choice_and_forcing_changes_nothing(model: Mod
 
 def test_an_answer_that_is_cut_ends_with_length(model: Model) -> None:
     [text] = model.answers(GenerationParams(temperature=0, max_tokens=5), JsonSchemaGrammar(PERSON))
-    assert text == '{"name": "An⟦length⟧'
+    [whole] = model.answers(GenerationParams(temperature=0, max_tokens=60), JsonSchemaGrammar(PERSON))
+    assert text.startswith('{"name": "An')
+    assert text.endswith("⟦length⟧")
+    assert whole.startswith(text.removesuffix("⟦length⟧"))
