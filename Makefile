@@ -47,7 +47,7 @@ WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke export test check bench figures format docs lock tools clean
+.PHONY: help serve lambda invoke export test check emulate bench figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -133,6 +133,9 @@ check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, temp
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(TOOLS)/bin/sam validate --lint --template template.yaml
 	@$(TOOLS)/bin/hadolint handler/Dockerfile
 	@echo "All checks passed"
+
+emulate: $(VENV)/.dev ## the same small artefacts on emulated AVX2 and arm64 processors (needs qemu-user; 5 minutes)
+	@$(PY) -m tests.emulated
 
 bench: $(VENV)/.dev ## the product and its peers side by side (15 minutes); BENCH=decode for one
 	@$(PY) -m tests.bench $(BENCH)
