@@ -60,7 +60,8 @@ def generate(
         row = yield from _prefill(decoder, session, prompt_ids, should_stop)
         if row is not None:
             others = session.fork(params.n - 1) if params.n > 1 else ()
-            yield from _decode(decoder, list(zip(choices, [session, *others], strict=True)), row, should_stop)
+            sequences = list(zip(choices, [session, *others], strict=True))
+            yield from _decode(decoder, sequences, row, should_stop, repeatable=params.seed is not None)
     for choice in choices:
         if not choice.closed:
             choice.stop("length")
@@ -105,7 +106,12 @@ def chunk_at(position: int, chunk: int) -> int:
 
 
 def _decode(
-    decoder: Decoder, sequences: list[tuple[Choice, KVSession]], row: Rows, should_stop: Callable[[], bool]
+    decoder: Decoder,
+    sequences: list[tuple[Choice, KVSession]],
+    row: Rows,
+    should_stop: Callable[[], bool],
+    *,
+    repeatable: bool,
 ) -> Iterator[Event]:
     """Decodes each choice to its end, all of them in each step, or until told to stop; `row`: the logits after the
     prompt."""
@@ -126,7 +132,7 @@ def _decode(
         feeds = [Feed(session, choice.feed(decoder.prefill_chunk)) for choice, session in sequences]
         for feed, (choice, _) in zip(feeds, sequences, strict=True):
             feed.wanted, feed.drafts = max(1, choice.rows_wanted), choice.draft()
-        step = Step(decoder, feeds)
+        step = Step(decoder, feeds, repeatable=repeatable)
         yield step
         step.run()
         found = [feed.logits for feed in feeds]

@@ -1,8 +1,9 @@
 """Rounds: which of the Steps that answers wait for run next, and which of them together. Pure.
 
-A round takes every answer that decodes one token further, all in one forward call, and runs a piece of what is longer
-(prompts, forced tokens): at most `PIECE` tokens while anybody decodes, so that no stream waits long for another's
-prompt; those that have longer work take turns. Where nobody decodes there is nobody to wait, and a whole chunk is run.
+A round takes every answer that decodes one token further, all in one forward call but for those that must be
+repeatable, which have a call each. And it runs a piece of what is longer (prompts, forced tokens): at most `PIECE`
+tokens while anybody decodes, so that no stream waits long for another's prompt; those that have longer work take turns.
+Where nobody decodes there is nobody to wait, and a whole chunk is run.
 """
 
 from collections.abc import Sequence
@@ -30,15 +31,21 @@ class Rounds:
             steps[0].run()
             return
         for decoder in {id(step.decoder): step.decoder for step in steps}.values():
-            feeds = [feed for step in steps if step.decoder is decoder for feed in step.feeds if not feed.is_over]
-            for feed in feeds:
-                feed.drop_drafts()
-            self._run(decoder, feeds)
+            self._run(decoder, [step for step in steps if step.decoder is decoder])
 
-    def _run(self, decoder: Decoder, feeds: Sequence[Feed]) -> None:
-        decoding = [feed for feed in feeds if feed.is_one_token]
-        longer = [feed for feed in feeds if not feed.is_one_token]
-        piece = PIECE if decoding else decoder.prefill_chunk
+    def _run(self, decoder: Decoder, steps: Sequence[Step]) -> None:
+        decoding: list[list[Feed]] = [[]]  # by call: the first is shared
+        longer: list[Feed] = []
+        for step in steps:
+            if step.repeatable:
+                decoding.append([])
+            for feed in step.feeds:
+                feed.drop_drafts()
+                if feed.is_one_token and not feed.is_over:
+                    decoding[-1 if step.repeatable else 0].append(feed)
+                elif not feed.is_over:
+                    longer.append(feed)
+        piece = PIECE if any(decoding) else decoder.prefill_chunk
         room = piece
         if longer:
             self._turn = (self._turn + 1) % len(longer)
@@ -46,7 +53,8 @@ class Rounds:
         for feed in longer[self._turn :] + longer[: self._turn]:
             if feed.left <= room or room == piece:
                 room -= feed.run(piece)
-        advance_together(decoder, decoding)
+        for feeds in decoding:
+            advance_together(decoder, feeds)
 
 
 def run_first(steps: Sequence[Step]) -> None:

@@ -105,13 +105,15 @@ class Feed:
 
 
 class Step:
-    """What one answer needs next: a feed for each of its sequences that move."""
+    """What one answer needs next: a feed for each of its sequences that move. `repeatable`: not even the last bit may
+    depend on who else is answered, so its tokens share a call with each other only."""
 
-    __slots__ = ("decoder", "feeds")
+    __slots__ = ("decoder", "feeds", "repeatable")
 
-    def __init__(self, decoder: Decoder, feeds: Sequence[Feed]) -> None:
+    def __init__(self, decoder: Decoder, feeds: Sequence[Feed], *, repeatable: bool = False) -> None:
         self.decoder = decoder
         self.feeds = feeds
+        self.repeatable = repeatable
 
     @property
     def is_over(self) -> bool:

@@ -143,6 +143,14 @@ def test_drafts_are_run_alone_and_dropped_in_company() -> None:
     assert [len(feed.logits) for feed in feeds] == [3, 1, 1]
 
 
+def test_one_with_a_seed_shares_calls_with_nobody_but_its_own_choices() -> None:
+    decoder = Counting()
+    params = [LONG, replace(LONG, seed=1), replace(LONG, seed=1, n=2), LONG]
+    together([answer(decoder, of_one) for of_one in params])
+    # The two without a seed; the one with; the two choices of the other.
+    assert sorted(decoder.calls[4:]) == sorted([(2, 1), (1, 1), (2, 1)] * 49)
+
+
 def test_models_do_not_share_calls() -> None:
     one, other = Counting(), Counting()
     together([answer(decoder, LONG) for decoder in (one, other, one)])
