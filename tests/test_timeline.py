@@ -51,11 +51,13 @@ def test_what_fails_beside_is_not_told() -> None:
     assert json.loads(timeline.to_json())["beside_ms"] == {}
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell when a process began")
 def test_the_process_is_as_old_as_its_start_says() -> None:
     first = process_age()
     time.sleep(0.05)
     second = process_age()
-    assert first is not None
-    assert second is not None
-    assert 0.03 < second - first < 60
+    if Path("/proc/self/stat").exists():
+        assert first is not None
+        assert second is not None
+        assert 0.03 < second - first < 60
+    else:
+        assert (first, second) == (None, None)

@@ -8,7 +8,7 @@ follow can go behind them: the next tokens are drawn from its rows one by one, f
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import islice, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ class Choice:
 
     def feed(self, most: int) -> list[int]:
         """The next tokens for the decoder, `most` at most, at least one unless the choice has ended."""
-        tokens = [*self.generated, *self._forced][self._fed : self._fed + most]
+        tokens = self._unfed()[:most]
         self._fed += len(tokens)
         self.surplus = 0
         return tokens
@@ -166,8 +166,13 @@ class Choice:
             self._note_forced()
         yield delta
 
+    def _unfed(self) -> list[int]:
+        """Known tokens that the decoder has not been given."""
+        forced = islice(self._forced, max(0, self._fed - len(self.generated)), None)
+        return [*self.generated[self._fed :], *forced]
+
     def _settle(self, drafted: tuple[int, ...]) -> None:
-        followed = [*self.generated, *self._forced][self._fed :]
+        followed = self._unfed()
         accepted = 0
         while accepted < min(len(drafted), len(followed)) and drafted[accepted] == followed[accepted]:
             accepted += 1

@@ -58,7 +58,8 @@ class Smoothed:
 
 
 def factors(config: DecoderConfig, tensors: TensorStore, magnitudes: Mapping[str, _Vector]) -> Factors:
-    """The factors of every matrix in the layers. `magnitudes` are those of the activations that `calibration` names."""
+    """The factors of every matrix in the layers. `magnitudes`: float32 [channels] of each activation that
+    `calibration.run` measures, by its name in the graph."""
     found = Factors()
     for layer in range(config.layers):
         prefix = f"model.layers.{layer}"

@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -61,28 +61,8 @@ class Record:
         versions: Mapping[str, str] | None = None,
     ) -> None:
         median, p90 = summary(samples, unit)
-        self._write(
-            Measurement(
-                bench=self.bench,
-                system=system,
-                metric=metric,
-                unit=unit,
-                value=median,
-                median=median,
-                p90=p90,
-                n=len(samples),
-                at=at,
-                threads=threads,
-                model=MODEL,
-                recipe=recipe,
-                note=note,
-                versions=dict(versions or {}),
-                commit=self.machine.commit,
-                cpu=self.machine.cpu,
-                cpu_features=self.machine.cpu_features,
-                date=self.machine.date,
-            )
-        )
+        place = self._without_value(system, metric, unit, note, threads=threads, recipe=recipe, at=at)
+        self._write(replace(place, value=median, median=median, p90=p90, n=len(samples), versions=dict(versions or {})))
 
     def missing(
         self,
@@ -96,22 +76,25 @@ class Record:
         at: int | None = None,
     ) -> None:
         """`reason` stands in the report where the figure would."""
-        self._write(
-            Measurement(
-                bench=self.bench,
-                system=system,
-                metric=metric,
-                unit=unit,
-                at=at,
-                threads=threads,
-                model=MODEL,
-                recipe=recipe,
-                note=str(reason),
-                commit=self.machine.commit,
-                cpu=self.machine.cpu,
-                cpu_features=self.machine.cpu_features,
-                date=self.machine.date,
-            )
+        self._write(self._without_value(system, metric, unit, str(reason), threads=threads, recipe=recipe, at=at))
+
+    def _without_value(
+        self, system: str, metric: str, unit: str, note: str, *, threads: int, recipe: str, at: int | None
+    ) -> Measurement:
+        return Measurement(
+            bench=self.bench,
+            system=system,
+            metric=metric,
+            unit=unit,
+            at=at,
+            threads=threads,
+            model=MODEL,
+            recipe=recipe,
+            note=note,
+            commit=self.machine.commit,
+            cpu=self.machine.cpu,
+            cpu_features=self.machine.cpu_features,
+            date=self.machine.date,
         )
 
     def _write(self, measurement: Measurement) -> None:

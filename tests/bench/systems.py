@@ -1,6 +1,6 @@
 """The systems that are compared, one row each: what runs, on which weights, with which environment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.bench.machine import Machine
 from tests.bench.names import NO_AMX, OURS
@@ -26,22 +26,26 @@ class System:
         return self.weights if self.ours else ""
 
 
-def _both(name: str, **fields: object) -> tuple[System, System]:
+def _both(system: System) -> tuple[System, System]:
     """With AMX and without."""
-    return System(name=name, **fields), System(name=name + NO_AMX, amx=False, **fields)  # type: ignore[arg-type]
+    return system, replace(system, name=system.name + NO_AMX, amx=False)
 
 
 _LLAMA, _OPENVINO, _GENAI = "llama.cpp", "openvino", "onnxruntime-genai"
 
 _ALL: tuple[System, ...] = (
-    *_both(f"{OURS} int8", module="ours", weights="int8", bits=8),
+    *_both(System(name=f"{OURS} int8", module="ours", weights="int8", bits=8)),
     System(name=f"{OURS} int8-blocks", module="ours", weights="int8-blocks", bits=8),
     System(name=f"{OURS} int4", module="ours", weights="int4", bits=4),
     System(name="llama.cpp Q8_0", module="llama", weights="q8_0", bits=8, environment=_LLAMA, amx=False),
     System(name="llama.cpp Q4_0", module="llama", weights="q4_0", bits=4, environment=_LLAMA, amx=False),
     System(name="llama.cpp Q4_1 (as shipped)", module="llama", weights="q4_1", bits=4, environment=_LLAMA, amx=False),
-    *_both("OpenVINO GenAI int8", module="openvino", weights="openvino-int8", bits=8, environment=_OPENVINO),
-    *_both("OpenVINO GenAI int4", module="openvino", weights="openvino-int4", bits=4, environment=_OPENVINO),
+    *_both(
+        System(name="OpenVINO GenAI int8", module="openvino", weights="openvino-int8", bits=8, environment=_OPENVINO)
+    ),
+    *_both(
+        System(name="OpenVINO GenAI int4", module="openvino", weights="openvino-int4", bits=4, environment=_OPENVINO)
+    ),
     System(name="onnxruntime-genai int4", module="genai", weights="genai-int4", bits=4, environment=_GENAI),
     System(name="optimum dynamic int8", module="optimum", weights="optimum-int8", bits=8),
     System(name="optimum fp32", module="optimum", weights="optimum-fp32", bits=32),

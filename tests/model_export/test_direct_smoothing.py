@@ -37,31 +37,19 @@ def test_a_smoothed_checkpoint_is_the_same_model(tmp_path: Path, overrides: dict
 
 
 def test_a_channel_is_divided_by_the_root_of_its_loudness_over_that_of_its_weights() -> None:
-    source = decoders.checkpoint(decoders.CONFIG)
-    config = architectures.read(source.config)
     loudness = np.ones(96, np.float32)
     loudness[3] = 16
-    magnitudes = dict.fromkeys(
-        (f"model.layers.{layer}.{name}" for layer in range(2) for name in smoothing_inputs()), np.ones(64, np.float32)
-    )
-    magnitudes |= {f"model.layers.{layer}.mlp.gated": loudness for layer in range(2)}
-    factor = smoothing.factors(config, source.tensors, magnitudes).inputs["model.layers.0.mlp.down_proj.weight"]
-    weights = np.abs(source.tensors.load("model.layers.0.mlp.down_proj.weight")).max(axis=0)
+    factor = factors_of(loudness).inputs["model.layers.0.mlp.down_proj.weight"]
+    tensors = decoders.checkpoint(decoders.CONFIG).tensors
+    weights = np.abs(tensors.load("model.layers.0.mlp.down_proj.weight")).max(axis=0)
     expected = np.sqrt(loudness / weights)
     np.testing.assert_allclose(factor, expected / np.exp(np.log(expected).mean()), rtol=1e-5)
 
 
 def test_a_channel_that_calibration_never_saw_is_not_blown_up() -> None:
-    source = decoders.checkpoint(decoders.CONFIG)
-    config = architectures.read(source.config)
     silent = np.ones(96, np.float32)
     silent[5] = 0
-    magnitudes = dict.fromkeys(
-        (f"model.layers.{layer}.{name}" for layer in range(2) for name in smoothing_inputs()), np.ones(64, np.float32)
-    )
-    magnitudes |= {f"model.layers.{layer}.mlp.gated": silent for layer in range(2)}
-    factors = smoothing.factors(config, source.tensors, magnitudes)
-    assert factors.outputs["model.layers.1.mlp.up_proj.weight"][5] == pytest.approx(32)
+    assert factors_of(silent).outputs["model.layers.1.mlp.up_proj.weight"][5] == pytest.approx(32)
 
 
 def test_calibration_measures_what_the_linears_read(tmp_path: Path) -> None:
@@ -88,6 +76,15 @@ def test_a_tokenizer_that_cannot_be_read_is_an_error_of_the_source() -> None:
 def test_texts_are_cut_to_the_window() -> None:
     texts = calibration.token_ids(decoders.checkpoint(decoders.CONFIG), 20)
     assert {len(text) for text in texts} == {20}
+
+
+def factors_of(gated: np.ndarray) -> smoothing.Factors:
+    """The factors where the gated activations are as loud as that, and all others of loudness 1."""
+    source = decoders.checkpoint(decoders.CONFIG)
+    magnitudes = {f"model.layers.{layer}.mlp.gated": gated for layer in range(2)}
+    for layer in range(2):
+        magnitudes |= {f"model.layers.{layer}.{name}": np.ones(64, np.float32) for name in smoothing_inputs()}
+    return smoothing.factors(architectures.read(source.config), source.tensors, magnitudes)
 
 
 def smoothing_inputs() -> tuple[str, ...]:
