@@ -47,7 +47,7 @@ WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke export test check emulate bench figures format docs lock tools clean
+.PHONY: help serve lambda invoke export test check audit emulate bench figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -134,6 +134,10 @@ check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, temp
 	@$(TOOLS)/bin/hadolint handler/Dockerfile
 	@echo "All checks passed"
 
+audit: $(VENV)/.serve $(TOOLS)/.done ## known vulnerabilities and licences of what goes into the image
+	@$(PY) -m requirements.vulnerabilities $(TOOLS)/bin/pip-audit
+	@$(PY) -m requirements.licences
+
 emulate: $(VENV)/.dev ## the same small artefacts on emulated AVX2 and arm64 processors (needs qemu-user; 5 minutes)
 	@$(PY) -m tests.emulated
 
@@ -147,8 +151,9 @@ format: $(VENV)/.dev ## sort imports and format
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-docs: $(VENV)/.serve ## the README's generated tables
+docs: $(VENV)/.serve ## the README's generated tables, the list of licences
 	@$(PY) -m docs.tables
+	@$(PY) -m requirements.licences --write
 
 lock: ## resolve the requirements anew (needs uv)
 	@requirements/lock.sh
