@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from handler.chat.service import ChatService
     from handler.engine.ports import Decoder
     from handler.grammar.compiler import GrammarCompiler
+    from handler.location import Location
+    from handler.model_files import ModelSource
     from handler.settings import LambdaEnvironment, Settings
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
     """The ASGI application over the models that the settings name. `timeline` is told of each phase, and written when
     the application's lifespan begins.
 
-    Raises ArtifactError if a model directory is missing, damaged or of another format, and ConfigurationError if two
+    Raises ArtifactError if a model is missing, damaged or of another format, and ConfigurationError if two
     models have the same name.
     """
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
@@ -112,6 +114,20 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
     return app
 
 
+def open_source(location: "Location") -> "ModelSource":
+    """The model at a location, of which the manifest is read and nothing else.
+
+    Raises ArtifactError if it holds no manifest that this server reads.
+    """
+    from pathlib import Path
+
+    from handler.model_files import DirectorySource
+
+    if isinstance(location, Path):
+        return DirectorySource(location)
+    raise ConfigurationError(f"{location} cannot be read by this version: download it, and name the directory")
+
+
 def load_chat_service(settings: "Settings") -> "ChatService":
     """The chat service over the exported model in `settings.model`, every file of it checked against its hash.
 
@@ -127,16 +143,17 @@ def _begin_loading(
 ) -> "Callable[[], tuple[ChatService, GrammarCompiler]]":
     """Begins with what goes on without the interpreter's lock, weights and hashes. The function that it returns does
     the rest, in the calling thread, and waits."""
-    from handler.artifact import verify_files
-    from handler.manifest import ModelManifest
     from handler.ort.decoder import load_decoder
 
-    directory = settings.model
-    manifest = ModelManifest.read(directory)
+    source = open_source(settings.model)
+    manifest = source.manifest
+    files = source.fetch()
+    directory = files.directory
 
     def read_weights() -> "Decoder":
         from handler.engine.warm import warm_up
 
+        files.wait()
         with timeline.beside("session"):
             decoder = load_decoder(directory, manifest, threads=settings.threads)
         with timeline.beside("warm step"):
@@ -145,7 +162,7 @@ def _begin_loading(
 
     def check_hashes() -> None:
         with timeline.beside("hashes"):
-            verify_files(directory, manifest, full=True)
+            files.verify()
 
     weights = threads.submit(read_weights)
     verified = threads.submit(check_hashes)
@@ -161,12 +178,14 @@ def _begin_loading(
         from handler.tokenizer import HFTokenizer
 
         try:
+            files.wait(manifest.tokenizer_file)
             tokenizer = HFTokenizer.from_file(directory / manifest.tokenizer_file)
             timeline.end("tokenizer")
             template = None
             if manifest.chat_template_file is not None:
-                source = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
-                template = ChatTemplate(source, manifest.special_tokens)
+                files.wait(manifest.chat_template_file)
+                text = (directory / manifest.chat_template_file).read_text(encoding="utf-8")
+                template = ChatTemplate(text, manifest.special_tokens)
                 template.compile()
             timeline.end("template")
         finally:
@@ -174,6 +193,7 @@ def _begin_loading(
         grammars = GrammarCompiler(tokenizer, vocab_size=manifest.vocab_size, end_token_ids=manifest.end_token_ids)
         baked = load_prefix(directory, manifest)
         decoder = weights.result()
+        files.close()
         service = ChatService(
             ServedModel(
                 name=manifest.name,
@@ -211,16 +231,16 @@ def load_embeddings(settings: "Settings") -> "dict[str, EmbeddingService]":
     """
     if settings.embedding_model is None:
         return {}
-    from handler.artifact import verify_files
     from handler.chat.embedding import EmbeddingModel, EmbeddingService
     from handler.embedding_tokenizer import EmbeddingTokenizer
     from handler.engine.embedding import Vectors
-    from handler.manifest import ModelManifest
     from handler.ort.embedding import load_encoder
 
-    directory = settings.embedding_model
-    manifest = ModelManifest.read(directory)
-    verify_files(directory, manifest, full=True)
+    source = open_source(settings.embedding_model)
+    manifest = source.manifest
+    files = source.fetch()
+    files.verify()
+    directory = files.directory
     encoder = load_encoder(directory, manifest, threads=settings.threads)
     if manifest.embedding is None:
         raise ArtifactError(f"{directory} does not say how it embeds: export the model again")
@@ -234,6 +254,7 @@ def load_embeddings(settings: "Settings") -> "dict[str, EmbeddingService]":
             dimensions=manifest.embedding.dimensions,
         )
     )
+    files.close()
     service.warm()
     return dict.fromkeys((manifest.name, *settings.embedding_model_alias), service)
 

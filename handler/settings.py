@@ -7,12 +7,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from handler.errors import ConfigurationError
+from handler.location import Location, parse_location
 
 PREFIX = "LLM_"
+
+_Location = Annotated[Location, NoDecode, BeforeValidator(parse_location)]
 
 
 class Settings(BaseSettings):
@@ -20,11 +23,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
-    model: Path = Field(default=Path("/opt/model"), description="directory of an exported model")
+    model: _Location = Field(default=Path("/opt/model"), description="directory of an exported model")
     model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="further ids to serve the model under, comma-separated"
     )
-    embedding_model: Path | None = Field(
+    embedding_model: _Location | None = Field(
         default=None, description="directory of an exported embedding model, served beside the other"
     )
     embedding_model_alias: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -1,0 +1,45 @@
+"""Where an exported model lies: a directory, or a place in S3 with the manifest that it shall have. Pure."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+_FORM = "s3://BUCKET/PREFIX, or s3://BUCKET/PREFIX@sha256:DIGEST with the sha256 of its manifest.json"
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; the digest as OCI pins an image.
+_S3 = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*?))?/*(?:@sha256:(?P<sha256>[0-9a-f]{64}))?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Location:
+    """The objects under `prefix` in `bucket`. `sha256`: of the manifest, in hex; None: whichever is there."""
+
+    bucket: str
+    prefix: str
+    sha256: str | None = None
+
+    def __str__(self) -> str:
+        """As a setting names it."""
+        return f"s3://{self.bucket}/{self.prefix}" + (f"@sha256:{self.sha256}" if self.sha256 else "")
+
+    def key(self, name: str) -> str:
+        """The key of the model's file `name`."""
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+
+Location: TypeAlias = Path | S3Location
+
+
+def parse_location(value: object) -> object:
+    """The location that a text names; what is no text is left to the caller's checks.
+
+    Raises ValueError that says which forms there are.
+    """
+    if not isinstance(value, str) or "://" not in value:
+        return Path(value) if isinstance(value, str) else value
+    match = _S3.fullmatch(value)
+    if match is None or "@sha256:" in (match["prefix"] or ""):
+        raise ValueError(f"{value} is no location of a model: give a directory, {_FORM}")
+    return S3Location(bucket=match["bucket"], prefix=(match["prefix"] or "").strip("/"), sha256=match["sha256"])
