@@ -47,7 +47,7 @@ WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke export test check audit emulate bench figures format docs lock tools clean
+.PHONY: help serve lambda invoke export key test check audit emulate bench figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -119,6 +119,9 @@ lambda: $(VENV)/.serve $(SERVED) ## a local Lambda with a streaming Function URL
 
 invoke: $(VENV)/.serve $(TOOLS)/.done $(SERVED) ## EVENT through the real Runtime Interface Emulator
 	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" $(PY) -m lambda_local.invoke "$(EVENT)"
+
+key: $(VENV)/.serve ## a new key for NAME, and its entry for LLM_API_KEYS or the secret (which holds only its hash)
+	@$(PY) -m handler.new_key $(if $(NAME),"$(NAME)",$(error whose key? make key NAME=alice))
 
 # ---- quality ------------------------------------------------------------------------------------------------------
 

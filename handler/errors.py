@@ -13,6 +13,7 @@
     │   ├── BodyTooLarge           413
     │   └── UnsupportedMediaType   415
     ├── Busy                     nobody's: 429, worth a retry after a pause
+    ├── Unavailable              nobody's: 503, what the server needs to answer is out of reach; worth a retry
     ├── DeadlineExceeded         nobody's: 504, the time was up before the first token
     ├── ServerFault              ours: 500, the message tells no internals
     └── ConfigurationError       the operator's: the process refuses to start
@@ -100,6 +101,16 @@ class Busy(EndpointError):
     status = 429
     type = "rate_limit_error"
     default_code = "server_busy"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(EndpointError):
+    status = 503
+    default_code = "unavailable"
     retryable = True
 
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:

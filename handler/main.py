@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from handler.chat.service import ChatService
     from handler.engine.ports import Decoder
     from handler.grammar.compiler import GrammarCompiler
+    from handler.keys import KeySource
     from handler.location import Location
     from handler.model_files import ModelSource
     from handler.settings import LambdaEnvironment, Settings
@@ -93,7 +94,7 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
             " them with another --name"
         )
     config = ApiConfig(
-        api_keys=tuple(key.get_secret_value() for key in settings.api_keys),
+        keys=_keys(settings),
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.max_body_bytes,
         max_concurrency=settings.max_concurrency,
@@ -126,6 +127,20 @@ def open_source(location: "Location") -> "ModelSource":
     if isinstance(location, Path):
         return DirectorySource(location)
     raise ConfigurationError(f"{location} cannot be read by this version: download it, and name the directory")
+
+
+def _keys(settings: "Settings") -> "KeySource | None":
+    """Who is let in; None: everybody. Raises ConfigurationError for keys that no request could come with."""
+    if settings.api_keys is None:
+        return None
+    from handler.key_list import key_ring, read_key_list
+    from handler.keys import StaticKeys
+
+    where = "LLM_API_KEYS"
+    listed = read_key_list(settings.api_keys.get_secret_value(), where=where, public=settings.public)
+    if limited := [key.name for key in listed if key.is_limited]:
+        raise ConfigurationError(f"{where} limits {limited[0]}, and nothing counts yet: leave the limits out")
+    return StaticKeys(key_ring(listed, where=where))
 
 
 def load_chat_service(settings: "Settings") -> "ChatService":

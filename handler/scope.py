@@ -9,3 +9,6 @@ ERROR_TRAILERS = "lambda.error_trailers"
 
 # In scope["state"]: bytes that stand for whom the request is from, never a key itself. Absent: everybody is one.
 TENANT = "tenant"
+
+# In scope["state"]: str, the name of the key that the request came with. Absent: no key was needed.
+KEY_NAME = "key_name"

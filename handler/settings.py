@@ -36,8 +36,9 @@ class Settings(BaseSettings):
     mode: Literal["stream", "buffered"] = Field(
         default="stream", description="how answers leave Lambda: our Runtime API loop, or Mangum under awslambdaric"
     )
-    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="accepted keys, comma-separated; empty: open (refused on a public URL)"
+    api_keys: SecretStr | None = Field(
+        default=None,
+        description="accepted keys, comma-separated, or a list as in a secret; none: open (refused on a public URL)",
     )
     public: bool = Field(default=False, description="the URL is reachable by anyone: refuse to start without a key")
     host: str = Field(default="127.0.0.1", description="address of the local server")
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("api_keys", "model_alias", "embedding_model_alias", "cors_origins", mode="before")
+    @field_validator("model_alias", "embedding_model_alias", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

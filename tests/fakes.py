@@ -16,6 +16,7 @@ from handler.engine.ports import KVArrays
 from handler.engine.prefix_cache import PrefixCache
 from handler.engine.step import Step
 from handler.grammar.compiler import GrammarCompiler
+from handler.keys import Key, KeyRing, StaticKeys, digest_of
 
 T = TypeVar("T")
 
@@ -182,6 +183,12 @@ class ScriptedSession:
 def told(events: Iterable[T]) -> list[T]:
     """The events without the Steps."""
     return [event for event in events if not isinstance(event, Step)]
+
+
+def accepting(*keys: str) -> StaticKeys:
+    """Keys named key-1, key-2, …"""
+    digests = enumerate((digest_of(key.encode()) for key in keys), start=1)
+    return StaticKeys(KeyRing(Key(name=f"key-{number}", digests=(digest,)) for number, digest in digests))
 
 
 def chat_service(

@@ -17,13 +17,12 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults_serve_a_laptop() -> None:
     settings = load_settings()
-    assert (settings.host, settings.port, settings.mode, settings.api_keys) == ("127.0.0.1", 8000, "stream", ())
+    assert (settings.host, settings.port, settings.mode, settings.api_keys) == ("127.0.0.1", 8000, "stream", None)
 
 
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLM_API_KEYS", "sk-one, sk-two,,")
-    keys = load_settings().api_keys
-    assert [key.get_secret_value() for key in keys] == ["sk-one", "sk-two"]
+    monkeypatch.setenv("LLM_MODEL_ALIAS", "gpt-4o, gpt-4o-mini,,")
+    assert load_settings().model_alias == ("gpt-4o", "gpt-4o-mini")
 
 
 def test_a_key_is_not_shown_by_repr(monkeypatch: pytest.MonkeyPatch) -> None:

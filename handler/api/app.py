@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from handler.api.admission import Admission
 from handler.api.answering import Answering
 from handler.api.answers import told
-from handler.api.auth import Authentication, KeyRing
+from handler.api.auth import Authentication
 from handler.api.error_responses import error_response, from_http_exception
 from handler.api.limits import Limits
 from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed, log_fault
@@ -36,6 +36,7 @@ from handler.api.stepping import EngineThread
 from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService
 from handler.errors import EndpointError, InvalidRequest
+from handler.keys import KeySource
 
 if TYPE_CHECKING:
     from handler.chat.embedding import EmbeddingService
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
-    """What an operator can choose about the API. `api_keys` empty: open. `cors_origins` empty: no CORS headers."""
+    """What an operator can choose about the API. `keys` None: whoever reaches it may use it. `cors_origins` empty: no
+    CORS headers."""
 
-    api_keys: tuple[str, ...] = ()
+    keys: KeySource | None = None
     cors_origins: tuple[str, ...] = ("*",)
     max_body_bytes: int = 6 * 1024 * 1024
     max_concurrency: int = 8  # answers in flight; above it 429
@@ -120,7 +122,7 @@ def _middleware(config: ApiConfig) -> list[Middleware]:
         Middleware(Observed),
         *([cors] if config.cors_origins else []),
         Middleware(FaultBarrier),
-        Middleware(Authentication, keys=KeyRing(config.api_keys)),
+        *([] if config.keys is None else [Middleware(Authentication, keys=config.keys)]),
     ]
 
 

@@ -1,56 +1,45 @@
 """API keys: `Authorization: Bearer KEY` or `x-api-key: KEY`, before anything of the request is read.
 
-No keys configured: open. /health, the page at / and CORS preflight need none. Keys are compared as SHA-256 digests, in
-constant time, all of them always: how long a refusal takes tells nothing.
+/health, the page at / and CORS preflight need none. Who is let in is `handler.keys`' to say.
 """
 
-import hashlib
-import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handler.api.error_responses import error_response
-from handler.errors import Unauthorized
-from handler.scope import TENANT
+from handler.api.record import RequestRecord
+from handler.errors import Unauthorized, Unavailable
+from handler.keys import KeySource, digest_of
+from handler.scope import KEY_NAME, TENANT
 
 OPEN_PATHS = frozenset({"/", "/health"})
-
-
-class KeyRing:
-    """The accepted keys; holds their digests only."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = tuple(_digest(key.encode()) for key in keys)
-
-    @property
-    def is_open(self) -> bool:
-        return not self._digests
-
-    def accepts(self, key: bytes) -> bool:
-        given = _digest(key)
-        # A sum, not any(): no early end.
-        return sum(hmac.compare_digest(given, digest) for digest in self._digests) > 0
 
 
 class Authentication:
     """ASGI middleware: 401 for every request without an accepted key."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+    def __init__(self, app: ASGIApp, keys: KeySource) -> None:
         self._app = app
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._keys.is_open or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        key = presented_key(Headers(scope=scope))
-        if key is not None and self._keys.accepts(key):
-            scope["state"] = {**(scope.get("state") or {}), TENANT: _digest(key)}
-            await self._app(scope, receive, send)
+        given = presented_key(Headers(scope=scope))
+        try:
+            owner = None if given is None else await self._keys.find(given)
+        except Unavailable as error:
+            await error_response(error)(scope, receive, send)
             return
-        await error_response(_refusal(given=key is not None))(scope, receive, send)
+        if given is None or owner is None:
+            await error_response(_refusal(given=given is not None))(scope, receive, send)
+            return
+        RequestRecord.of(scope).key = owner.name
+        scope["state"] = {**(scope.get("state") or {}), TENANT: digest_of(given), KEY_NAME: owner.name}
+        await self._app(scope, receive, send)
 
 
 def presented_key(headers: Headers) -> bytes | None:
@@ -73,7 +62,3 @@ def _refusal(*, given: bool) -> Unauthorized:
     if given:
         return Unauthorized("Incorrect API key provided.")
     return Unauthorized("You didn't provide an API key. Send it as a header: Authorization: Bearer YOUR_KEY.")
-
-
-def _digest(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()

@@ -10,7 +10,16 @@ from starlette.responses import Response
 
 from handler.api.chunks import dumps
 from handler.api.values import JsonObject
-from handler.errors import Busy, EndpointError, InvalidRequest, MethodNotAllowed, NotFound, ServerFault, Unauthorized
+from handler.errors import (
+    Busy,
+    EndpointError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServerFault,
+    Unauthorized,
+    Unavailable,
+)
 
 INTERNAL_MESSAGE = "The server had an error while processing your request. Its log says more under this request's id."
 
@@ -23,7 +32,7 @@ def error_object(error: EndpointError) -> JsonObject:
 def error_response(error: EndpointError, headers: dict[str, str] | None = None) -> Response:
     """The response of an error that was raised on purpose."""
     all_headers = {**(headers or {}), "x-should-retry": "true" if error.retryable else "false"}
-    if isinstance(error, Busy):
+    if isinstance(error, Busy | Unavailable):
         all_headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthorized):
         all_headers["www-authenticate"] = "Bearer"

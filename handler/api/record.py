@@ -23,6 +23,7 @@ class RequestRecord:
     path: str
     started: float = field(default_factory=time.monotonic)  # monotonic seconds
     status: int | None = None
+    key: str | None = None  # the name of the key that it came with
     model: str | None = None
     stream: bool | None = None
     first_token: float | None = None  # monotonic seconds
@@ -68,6 +69,7 @@ class RequestRecord:
             "path": self.path,
             "status": self.status,
             "ms": self.elapsed_ms(),
+            "key": self.key,
             "model": self.model,
             "stream": self.stream,
             "ttft_ms": ttft,

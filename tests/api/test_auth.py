@@ -1,13 +1,17 @@
 """Keys: who gets in, and by which door."""
 
+import json
+
 import httpx
 import pytest
 
 from handler.api.app import ApiConfig
-from handler.api.auth import KeyRing
+from handler.errors import Unavailable
+from handler.keys import Key, KeyRing, StaticKeys, digest_of
 from tests.api.conftest import MakeClient
+from tests.fakes import accepting
 
-KEYS = ApiConfig(api_keys=("first", "sécond"))
+KEYS = ApiConfig(keys=accepting("first", "sécond"))
 
 
 @pytest.mark.parametrize(
@@ -74,5 +78,39 @@ async def test_without_keys_everything_is_open(make_client: MakeClient) -> None:
     assert response.status_code == 200
 
 
-def test_the_ring_keeps_no_key_in_the_clear() -> None:
-    assert b"first" not in repr(vars(KeyRing(["first"]))).encode()
+async def test_the_log_names_the_key_and_never_shows_it(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice = Key(name="alice", digests=(digest_of(b"sk-of-alice"),))
+    client = make_client(config=ApiConfig(keys=StaticKeys(KeyRing([alice]))))
+    with caplog.at_level("INFO"):
+        await client.get("/v1/models", headers={"x-api-key": "sk-of-alice"})
+        await client.get("/v1/models", headers={"x-api-key": "sk-of-mallory"})
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "handler.access"]
+    assert [(line["status"], line.get("key")) for line in lines] == [(200, "alice"), (401, None)]
+    assert "sk-of" not in caplog.text
+
+
+async def test_where_the_keys_cannot_be_known_nobody_is_let_in(make_client: MakeClient) -> None:
+    class Unreachable:
+        async def find(self, given: bytes, /) -> Key | None:
+            del given
+            raise Unavailable("The accepted keys are out of reach.", retry_after_seconds=5)
+
+    client = make_client(config=ApiConfig(keys=Unreachable()))
+    response = await client.get("/v1/models", headers={"x-api-key": "first"})
+    assert (response.status_code, response.headers["retry-after"], response.headers["x-should-retry"]) == (
+        503,
+        "5",
+        "true",
+    )
+    assert response.json() == {
+        "error": {
+            "message": "The accepted keys are out of reach.",
+            "type": "server_error",
+            "param": None,
+            "code": "unavailable",
+        }
+    }
+    assert (await client.get("/health")).status_code == 200
+    assert (await client.get("/v1/models")).status_code == 401

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handler.api.app import ApiConfig
 from tests.api.conftest import MakeClient, Serve, make_app
-from tests.fakes import ScriptedDecoder
+from tests.fakes import ScriptedDecoder, accepting
 
 CHAT = "/v1/chat/completions"
 HI = {"model": "fake-model", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
@@ -294,7 +294,7 @@ async def test_the_log_has_one_line_of_numbers_and_no_text(
     make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = "a very private question"
-    client = make_client(ScriptedDecoder("private answer"), ApiConfig(api_keys=("private-key",)))
+    client = make_client(ScriptedDecoder("private answer"), ApiConfig(keys=accepting("private-key")))
     body = {**HI, "messages": [{"role": "user", "content": secret}], "stream": True}
     with caplog.at_level(logging.DEBUG):
         response = await client.post(CHAT, json=body, headers={"x-api-key": "private-key"})
@@ -308,6 +308,7 @@ async def test_the_log_has_one_line_of_numbers_and_no_text(
         "method": "POST",
         "path": CHAT,
         "status": 200,
+        "key": "key-1",
         "model": "fake-model",
         "stream": True,
         "prompt_tokens": 42,

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handler.api.app import ApiConfig, create_app
 from tests.api.conftest import MakeClient, make_app
-from tests.fakes import VOCAB_SIZE, ScriptedDecoder, chat_service
+from tests.fakes import VOCAB_SIZE, ScriptedDecoder, accepting, chat_service
 
 PATH = "/v1/completions"
 HI = {"model": "fake-model", "prompt": "hi", "temperature": 0}
@@ -246,7 +246,7 @@ async def test_a_prompt_that_fits_runs_to_the_end_of_the_window(make_client: Mak
 
 
 async def test_keys_and_dropped_fields(make_client: MakeClient) -> None:
-    client = make_client(config=ApiConfig(api_keys=("k",), unknown_fields="drop"))
+    client = make_client(config=ApiConfig(keys=accepting("k"), unknown_fields="drop"))
     assert (await client.post(PATH, json=HI)).status_code == 401
     response = await client.post(PATH, json={**HI, "foo": 1}, headers={"authorization": "Bearer k"})
     assert (response.status_code, response.headers["x-dropped-fields"]) == (200, "foo")

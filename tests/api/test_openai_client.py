@@ -17,7 +17,7 @@ from openai import (
 
 from handler.api.app import ApiConfig
 from tests.api.conftest import Serve
-from tests.fakes import ScriptedDecoder
+from tests.fakes import ScriptedDecoder, accepting
 
 HI = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -112,7 +112,7 @@ async def test_models(serve: Serve) -> None:
 
 
 async def test_failures_are_the_clients_own_exceptions(serve: Serve) -> None:
-    url = serve(ScriptedDecoder("Hello.", fail_at=2), ApiConfig(api_keys=("k",)))
+    url = serve(ScriptedDecoder("Hello.", fail_at=2), ApiConfig(keys=accepting("k")))
     async with client_of(url) as client:
         with pytest.raises(BadRequestError) as caught:
             await client.chat.completions.create(model="fake-model", messages=HI, modalities=["audio"])

@@ -7,7 +7,7 @@ import pytest
 
 from handler.api.app import ApiConfig, create_app
 from tests.contract.wire import Checked
-from tests.fakes import ScriptedDecoder, chat_service
+from tests.fakes import ScriptedDecoder, accepting, chat_service
 
 HI = {"role": "user", "content": "hi"}
 TURN = [HI, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "more"}]
@@ -16,7 +16,7 @@ TURN = [HI, {"role": "assistant", "content": "Hello."}, {"role": "user", "conten
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     service = chat_service(ScriptedDecoder("Hello."), prefix_budget=1000)
-    app = Checked(create_app({"fake-model": service}, ApiConfig(api_keys=("alice", "bob"))))
+    app = Checked(create_app({"fake-model": service}, ApiConfig(keys=accepting("alice", "bob"))))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
     app.check()

@@ -12,7 +12,7 @@ from handler.api.values import Json
 from handler.chat.service import ChatService
 from handler.errors import InvalidRequest
 from tests.api.conftest import MakeClient
-from tests.fakes import END_OF_TEXT, IM_END, IM_START, ScriptedDecoder, chat_service
+from tests.fakes import END_OF_TEXT, IM_END, IM_START, ScriptedDecoder, accepting, chat_service
 
 HI = [{"role": "user", "content": "hi"}]
 HI_IDS = [IM_START, *b"user\nhi", IM_END, *b"\n"]
@@ -142,7 +142,7 @@ async def test_a_base_model_has_no_chat_to_tokenize() -> None:
 
 
 async def test_keys_and_dropped_fields(make_client: MakeClient) -> None:
-    client = make_client(config=ApiConfig(api_keys=("k",), unknown_fields="drop"))
+    client = make_client(config=ApiConfig(keys=accepting("k"), unknown_fields="drop"))
     for path, body in (("/tokenize", {"prompt": "a", "x": 1}), ("/detokenize", {"tokens": [1], "x": 1})):
         assert (await client.post(path, json=body)).status_code == 401
         response = await client.post(path, json=body, headers={"x-api-key": "k"})
