@@ -1,4 +1,4 @@
-"""`python -m handler.new_key NAME` makes a key, shown once, and its entry for the list of keys: there is only its hash."""
+"""`python -m handler.new_key NAME` makes a key, shown once, and its entry for the list of keys, with only its hash."""
 
 import argparse
 import json
