@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 # What libraries read when they are imported.
 _LIGHTER = {
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime's official builds report each process and model to their makers
     "OPENBLAS_NUM_THREADS": "1",  # numpy starts no threads: nothing here multiplies matrices with it
     "PYDANTIC_DISABLE_PLUGINS": "__all__",  # pydantic does not search every installed package for one
 }
