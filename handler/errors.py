@@ -32,6 +32,7 @@ class EndpointError(Exception):
     type: ClassVar[str] = "server_error"
     default_code: ClassVar[str | None] = None
     retryable: ClassVar[bool] = False
+    retry_after_seconds: int | None = None
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -113,8 +114,8 @@ class Unavailable(EndpointError):
     default_code = "unavailable"
     retryable = True
 
-    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after_seconds: int, code: str | None = None) -> None:
+        super().__init__(message, code=code)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -1,10 +1,11 @@
-"""What every endpoint that runs the model has in common: a place among the answers in flight, the engine's thread, the
-deadline, and a client that may leave. What is asked and how the answer looks is the endpoint's own."""
+"""What every endpoint that runs a model has in common: a place among the answers in flight, the model, the engine's
+thread, the deadline, and a client that may leave. What is asked and how the answer looks is the endpoint's own."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from handler.api.error_responses import error_object
 from handler.api.json_body import check_headers, parse_object, read_body
 from handler.api.middleware import log_fault
 from handler.api.record import RequestRecord
+from handler.api.shelf import Shelf, Slot
 from handler.api.sse import EventStream, StreamFailed, event, watching
 from handler.api.stepping import EngineThread, Stream
 from handler.api.values import JsonObject
@@ -28,6 +30,7 @@ MAX_DROPPED_SHOWN = 32  # paths in x-dropped-fields; clients refuse very long he
 
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
+S = TypeVar("S")
 
 
 def error_event(error: EndpointError) -> bytes:
@@ -49,13 +52,59 @@ class Prepared(Protocol[E_co]):
 class Answering:
     """Answers requests on one engine thread, so many at once and no more."""
 
-    def __init__(self, engine: EngineThread, admission: Admission) -> None:
+    def __init__(self, engine: EngineThread, admission: Admission, shelf: Shelf | None = None) -> None:
         self._engine = engine
         self._admission = admission
+        self._shelf = shelf or Shelf()
+
+    @contextmanager
+    def turn(self, request: Request) -> Iterator["Turn"]:
+        """A place among the answers in flight; raises Busy where there is none. An answer that is streamed keeps it
+        beyond the block."""
+        with ExitStack() as closing, ExitStack() as held:
+            closing.enter_context(self._admission.slot())
+            yield Turn(request, self._engine, self._shelf, closing, held)
+
+
+class Turn:
+    """One request's place among the answers in flight: it holds a model, and then answers in one of three ways.
+
+    `closing` is left when the response is over, `held` when the engine has done with it, which is a moment later where
+    the client has left.
+    """
+
+    def __init__(
+        self, request: Request, engine: EngineThread, shelf: Shelf, closing: ExitStack, held: ExitStack
+    ) -> None:
+        self._request = request
+        self._record = RequestRecord.of(request.scope)
+        self._deadline = _deadline(request.scope)
+        self._engine = engine
+        self._shelf = shelf
+        self._closing = closing
+        self._held = held
+
+    async def hold(self, slot: Slot[S]) -> S:
+        """The model's service; it stays in memory until the answer is over. Waits until it is loaded.
+
+        Raises Unavailable if it cannot be loaded, DeadlineExceeded if that takes longer than the request may.
+        """
+        loading = self._shelf.take(slot)
+        self._held.callback(self._shelf.let_go, slot)
+        if not loading.done():
+            left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+            # Others wait for the same load: it goes on, whoever gives up.
+            done, _ = await asyncio.wait([asyncio.wrap_future(_shared(loading))], timeout=left)
+            if not done:
+                raise _too_late()
+        if (error := loading.result()) is not None:
+            raise error
+        if slot.service is None:
+            raise RuntimeError("a model that is held is in memory")
+        return slot.service
 
     async def streamed(
         self,
-        request: Request,
         prepare: Callable[[], Prepared[E]],
         render: Callable[[AsyncIterator[E]], AsyncGenerator[bytes, None]],
         *,
@@ -64,19 +113,16 @@ class Answering:
     ) -> Response:
         """Server-sent events, made by `render`; those that tell of a failure after the first byte, by `failure`.
         Whatever `prepare` raises is raised before the first byte."""
-        record = RequestRecord.of(request.scope)
-        with ExitStack() as closing:
-            events, _ = await self._start(request, prepare, record, closing)
-            return EventStream(
-                _failing_visibly(render(events), record, failure),
-                on_disconnect=events.cancel,
-                closing=closing.pop_all(),
-                headers=headers,
-            )
+        events, _ = await self._start(prepare)
+        return EventStream(
+            _failing_visibly(render(events), self._record, failure),
+            on_disconnect=events.cancel,
+            closing=self._closing.pop_all(),
+            headers=headers,
+        )
 
     async def whole(
         self,
-        request: Request,
         prepare: Callable[[], Prepared[E]],
         fold: Callable[[AsyncIterator[E]], Awaitable[JsonObject | str | None]],
         *,
@@ -84,38 +130,45 @@ class Answering:
     ) -> Response:
         """One JSON object, made by `fold`, perhaps as text already. None from it: the events ended early, because
         nobody waits any more."""
-        record = RequestRecord.of(request.scope)
-        with ExitStack() as closing:
-            events, is_over = await self._start(request, prepare, record, closing)
-            async with watching(request.receive, events.cancel):
-                answer = await fold(events)
-            if answer is None:
-                record.disconnected = True
-                return Response(status_code=499)  # nginx's number; nobody will read it
-            if record.completion_tokens == 0 and is_over():
-                raise _too_late()
-            text = answer if isinstance(answer, str) else dumps(answer)
-            return Response(text.encode(), media_type="application/json", headers=dict(headers))
+        events, is_over = await self._start(prepare)
+        record = self._record
+        async with watching(self._request.receive, events.cancel):
+            answer = await fold(events)
+        if answer is None:
+            record.disconnected = True
+            return Response(status_code=499)  # nginx's number; nobody will read it
+        if record.completion_tokens == 0 and is_over():
+            raise _too_late()
+        text = answer if isinstance(answer, str) else dumps(answer)
+        return Response(text.encode(), media_type="application/json", headers=dict(headers))
 
     async def computed(self, compute: Callable[[], JsonObject], *, headers: Mapping[str, str]) -> Response:
-        """One JSON object that takes no model to make."""
-        with self._admission.slot():
-            answer = await asyncio.to_thread(compute)
+        """One JSON object that takes no step of the model to make."""
+        answer = await asyncio.to_thread(compute)
         return Response(dumps(answer).encode(), media_type="application/json", headers=dict(headers))
 
-    async def _start(
-        self, request: Request, prepare: Callable[[], Prepared[E]], record: RequestRecord, closing: ExitStack
-    ) -> tuple[Stream[E], Callable[[], bool]]:
-        is_over = Countdown(_deadline(request.scope))
-        closing.enter_context(self._admission.slot())
+    async def _start(self, prepare: Callable[[], Prepared[E]]) -> tuple[Stream[E], Callable[[], bool]]:
+        is_over = Countdown(self._deadline)
         # Not on the engine's thread: a long prompt or a large grammar would stall the answers in flight.
         prepared = await asyncio.to_thread(prepare)
-        record.prompt_tokens = prepared.prompt_tokens
+        self._record.prompt_tokens = prepared.prompt_tokens
         if is_over():
             raise _too_late()
-        events = self._engine.stream(partial(prepared.events, is_over))
-        closing.callback(events.cancel)
+        events = self._engine.stream(partial(prepared.events, is_over), self._held.pop_all())
+        self._closing.callback(events.cancel)
         return events, is_over
+
+
+def _shared(loading: Future[EndpointError | None]) -> Future[EndpointError | None]:
+    """The same, but for its cancellation, which is whoever waits for this one's own."""
+    own: Future[EndpointError | None] = Future()
+
+    def pass_on(done: Future[EndpointError | None]) -> None:
+        if own.set_running_or_notify_cancel():
+            own.set_result(None if done.cancelled() else done.result())
+
+    loading.add_done_callback(pass_on)
+    return own
 
 
 def dropped_header(dropped: Sequence[str]) -> dict[str, str]:

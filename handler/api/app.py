@@ -32,6 +32,7 @@ from handler.api.routes.models import models_router
 from handler.api.routes.page import page_router
 from handler.api.routes.responses import responses_router
 from handler.api.routes.tokenize import tokenize_router
+from handler.api.shelf import Shelf, Slot
 from handler.api.stepping import EngineThread
 from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService
@@ -58,19 +59,21 @@ class ApiConfig:
 
 
 def create_app(
-    services: Mapping[str, ChatService],
+    chats: Mapping[str, ChatService | Slot[ChatService]],
     config: ApiConfig | None = None,
     *,
-    embeddings: Mapping[str, "EmbeddingService"] | None = None,
+    embeddings: "Mapping[str, EmbeddingService | Slot[EmbeddingService]] | None" = None,
+    shelf: Shelf | None = None,
     on_ready: Callable[[], None] | None = None,
     when_quiet: Callable[[], None] | None = None,
 ) -> FastAPI:
-    """An ASGI app that serves `services`, which maps each model id and each alias to the service that answers it, and
-    `embeddings`, the same of embedding models.
+    """An ASGI app that serves `chats`, which maps each model id and each alias to the model that answers it, and
+    `embeddings`, the same of embedding models. `shelf` loads and drops those that are not always in memory.
 
     `on_ready` is called when the lifespan begins; `when_quiet`, later, once no answer is in flight.
     """
     config = config or ApiConfig()
+    shelf = shelf or Shelf()
     engine = EngineThread(batching=config.batching)
     admission = Admission(config.max_concurrency)
 
@@ -81,6 +84,7 @@ def create_app(
         async with doing_when_quiet(admission, when_quiet):
             yield
         await asyncio.to_thread(engine.close)
+        await asyncio.to_thread(shelf.close)
 
     app = FastAPI(
         lifespan=lifespan,
@@ -94,8 +98,8 @@ def create_app(
     app.add_exception_handler(EndpointError, _on_endpoint_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    models = Models(services, embeddings)
-    answering = Answering(engine, admission)
+    models = Models(chats, embeddings)
+    answering = Answering(engine, admission, shelf)
     limits = Limits(
         max_body_bytes=config.max_body_bytes,
         max_output_tokens=config.max_output_tokens,

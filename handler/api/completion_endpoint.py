@@ -29,22 +29,24 @@ async def create_completion(request: Request, *, models: Models, answering: Answ
         max_output_tokens=limits.max_output_tokens,
         max_choices=limits.max_choices,
     )
-    model = models.service(asked.model).model
+    slot = models.chat(asked.model)
     record.model, record.stream = asked.model, asked.stream
-    prepare = partial(_prepare, model, asked, tenant_of(request.scope))
-    envelope = Envelope(
-        id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
-    )
-    form = CompletionForm(
-        written=None if asked.params.top_logprobs is None else RawText(model).written,
-        include_usage=asked.include_usage,
-    )
-    headers = dropped_header(asked.dropped)
-    if asked.stream:
-        render = partial(stream_completion, envelope=envelope, record=record, form=form)
-        return await answering.streamed(request, prepare, render, headers=headers)
-    fold = partial(fold_completion, envelope=envelope, record=record, form=form)
-    return await answering.whole(request, prepare, fold, headers=headers)
+    with answering.turn(request) as turn:
+        model = (await turn.hold(slot)).model
+        prepare = partial(_prepare, model, asked, tenant_of(request.scope))
+        envelope = Envelope(
+            id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
+        )
+        form = CompletionForm(
+            written=None if asked.params.top_logprobs is None else RawText(model).written,
+            include_usage=asked.include_usage,
+        )
+        headers = dropped_header(asked.dropped)
+        if asked.stream:
+            render = partial(stream_completion, envelope=envelope, record=record, form=form)
+            return await turn.streamed(prepare, render, headers=headers)
+        fold = partial(fold_completion, envelope=envelope, record=record, form=form)
+        return await turn.whole(prepare, fold, headers=headers)
 
 
 def _prepare(model: ServedModel, asked: CompletionRequest, tenant: bytes) -> PreparedCompletion:

@@ -16,10 +16,12 @@ async def create_embedding(request: Request, *, models: Models, answering: Answe
     record = RequestRecord.of(request.scope)
     body = await receive_object(request, limits.max_body_bytes)
     asked = read_embedding_request(body, unknown_fields=limits.unknown_fields)
-    service = models.embedding(asked.model)
+    slot = models.embedding(asked.model)
     record.model = asked.model
-    prepare = partial(service.prepare, asked.inputs, dimensions=asked.dimensions)
-    fold = partial(
-        fold_embeddings, model=asked.model, count=len(asked.inputs), as_base64=asked.as_base64, record=record
-    )
-    return await answering.whole(request, prepare, fold, headers=dropped_header(asked.dropped))
+    with answering.turn(request) as turn:
+        service = await turn.hold(slot)
+        prepare = partial(service.prepare, asked.inputs, dimensions=asked.dimensions)
+        fold = partial(
+            fold_embeddings, model=asked.model, count=len(asked.inputs), as_base64=asked.as_base64, record=record
+        )
+        return await turn.whole(prepare, fold, headers=dropped_header(asked.dropped))

@@ -10,16 +10,7 @@ from starlette.responses import Response
 
 from handler.api.chunks import dumps
 from handler.api.values import JsonObject
-from handler.errors import (
-    Busy,
-    EndpointError,
-    InvalidRequest,
-    MethodNotAllowed,
-    NotFound,
-    ServerFault,
-    Unauthorized,
-    Unavailable,
-)
+from handler.errors import EndpointError, InvalidRequest, MethodNotAllowed, NotFound, ServerFault, Unauthorized
 
 INTERNAL_MESSAGE = "The server had an error while processing your request. Its log says more under this request's id."
 
@@ -32,7 +23,7 @@ def error_object(error: EndpointError) -> JsonObject:
 def error_response(error: EndpointError, headers: dict[str, str] | None = None) -> Response:
     """The response of an error that was raised on purpose."""
     all_headers = {**(headers or {}), "x-should-retry": "true" if error.retryable else "false"}
-    if isinstance(error, Busy | Unavailable):
+    if error.retry_after_seconds is not None:
         all_headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthorized):
         all_headers["www-authenticate"] = "Bearer"

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from handler.api.shelf import Slot
 from handler.api.values import JsonObject
+from handler.chat.card import ModelCard
 from handler.chat.service import ChatService
 from handler.errors import NotFound
 
@@ -15,62 +17,85 @@ _SHOWN = 80  # characters of a foreign name that an error message repeats
 
 
 class Models:
-    """`services` maps each id and each alias to the service that answers it, `embeddings` those of embedding models;
-    their order is the order of the list."""
+    """`chats` maps each id and each alias to the model that answers it, `embeddings` those of embedding models; their
+    order is the order of the list. A service instead of a slot: a model that is always in memory."""
 
     def __init__(
-        self, services: Mapping[str, ChatService], embeddings: Mapping[str, "EmbeddingService"] | None = None
+        self,
+        chats: "Mapping[str, ChatService | Slot[ChatService]]",
+        embeddings: "Mapping[str, EmbeddingService | Slot[EmbeddingService]] | None" = None,
     ) -> None:
-        self._services = dict(services)
-        self._embeddings = dict(embeddings or {})
+        self._chats = {name: found if isinstance(found, Slot) else _chat_slot(found) for name, found in chats.items()}
+        self._embeddings = {
+            name: found if isinstance(found, Slot) else _embedding_slot(found)
+            for name, found in (embeddings or {}).items()
+        }
 
-    def service(self, name: str) -> ChatService:
+    def chat(self, name: str) -> Slot[ChatService]:
         """Raises NotFound (`model_not_found`) that lists what is served."""
-        service = self._services.get(name)
-        if service is None:
-            raise _not_found(name, self._services)
-        return service
+        slot = self._chats.get(name)
+        if slot is None:
+            raise _not_found(name, self._chats)
+        return slot
 
-    def embedding(self, name: str) -> "EmbeddingService":
+    def embedding(self, name: str) -> "Slot[EmbeddingService]":
         """The same of an embedding model. Raises NotFound, for a chat model too."""
-        service = self._embeddings.get(name)
-        if service is None:
+        slot = self._embeddings.get(name)
+        if slot is None:
             raise _not_found(name, self._embeddings, "embedding model")
-        return service
+        return slot
 
     def fill_in(self, body: JsonObject) -> None:
         """Puts what the named model's authors recommend where the request leaves a field open."""
         name = body.get("model")
-        service = self._services.get(name) if isinstance(name, str) else None
-        if service is not None:
-            for field, value in service.model.recommended.items():
+        slot = self._chats.get(name) if isinstance(name, str) else None
+        if slot is not None:
+            for field, value in slot.card.recommended.items():
                 if body.get(field) is None:
                     body[field] = value
 
     @property
     def default(self) -> str:
         """The first model's name, for requests that may leave it out; empty where no chat model is served."""
-        return next(iter(self._services), "")
+        return next(iter(self._chats), "")
 
     def describe(self, name: str) -> JsonObject:
         """OpenAI's Model, with vLLM's `max_model_len`: the window in tokens. Raises NotFound."""
-        if name in self._embeddings:
-            embedding = self._embeddings[name].model
-            created, window = embedding.created, embedding.encoder.context_window
-        elif name in self._services:
-            model = self._services[name].model
-            created, window = model.created, model.decoder.context_window
-        else:
+        slot = self._embeddings.get(name) or self._chats.get(name)
+        if slot is None:
             raise _not_found(name, self._names())
-        return {"id": name, "object": "model", "created": created, "owned_by": OWNER, "max_model_len": window}
+        return {
+            "id": name,
+            "object": "model",
+            "created": slot.card.created,
+            "owned_by": OWNER,
+            "max_model_len": slot.card.context_window,
+        }
 
     def list(self) -> JsonObject:
         """OpenAI's ListModelsResponse."""
         return {"object": "list", "data": [self.describe(name) for name in self._names()]}
 
     def _names(self) -> Iterator[str]:
-        yield from self._services
+        yield from self._chats
         yield from self._embeddings
+
+
+def _chat_slot(service: ChatService) -> Slot[ChatService]:
+    model = service.model
+    card = ModelCard(
+        name=model.name,
+        created=model.created,
+        context_window=model.decoder.context_window,
+        recommended=model.recommended,
+    )
+    return Slot(card, service=service)
+
+
+def _embedding_slot(service: "EmbeddingService") -> "Slot[EmbeddingService]":
+    model = service.model
+    card = ModelCard(name=model.name, created=model.created, context_window=model.encoder.context_window)
+    return Slot(card, service=service)
 
 
 def _not_found(name: str, served: Iterable[str], kind: str = "model") -> NotFound:

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Generic, Protocol, TypeVar
 
 from handler.engine.rounds import Rounds, run_first
@@ -63,10 +64,10 @@ class EngineThread:
         if self._thread is not None:
             self._thread.join()
 
-    def stream(self, start: Callable[[], Iterator[T]]) -> "Stream[T]":
+    def stream(self, start: Callable[[], Iterator[T]], held: ExitStack | None = None) -> "Stream[T]":
         """The items of `start()` but its Steps; called, run and closed on the engine thread. Use within a running event
-        loop."""
-        stream = Stream(self, start)
+        loop. `held` is left, on the engine thread, when nothing more will be computed."""
+        stream = Stream(self, start, held or ExitStack())
         self._submit(stream)
         return stream
 
@@ -142,8 +143,9 @@ class _End:
 class Stream(Generic[T]):
     """An async iterator over what the engine thread computes. Ends early, without an error, when cancelled."""
 
-    def __init__(self, engine: EngineThread, start: Callable[[], Iterator[T]]) -> None:
+    def __init__(self, engine: EngineThread, start: Callable[[], Iterator[T]], held: ExitStack) -> None:
         self._engine = engine
+        self._held = held
         self._loop = asyncio.get_running_loop()
         self._start = start
         self._iterator: Iterator[T] | None = None
@@ -213,14 +215,18 @@ class Stream(Generic[T]):
         return self._taken < self._begun[0] and not self.cancelled
 
     def _end(self, error: Exception | None) -> bool:
+        self._held.close()  # before anybody knows of the end: whoever asks next finds what was held free
         _post(self._loop, self._items.put_nowait, _End(error))
         return False
 
     def _close(self) -> None:
         self.step = None
         close = getattr(self._iterator, "close", None)
-        if close is not None:
-            close()
+        try:
+            if close is not None:
+                close()
+        finally:
+            self._held.close()
 
 
 def _post(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], argument: object) -> bool:

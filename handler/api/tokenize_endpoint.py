@@ -1,5 +1,6 @@
 """From a request for tokens, or for their text, to its answer."""
 
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import Request, Response
@@ -22,22 +23,28 @@ from handler.chat.service import ChatService
 async def tokenize(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
     body = await receive_object(request, limits.max_body_bytes)
     asked = read_tokenize_request(body, unknown_fields=limits.unknown_fields)
-    service = _service(request, models, asked.model)
-    return await answering.computed(partial(_tokenized, service, asked), headers=dropped_header(asked.dropped))
+    return await _answer(request, models, answering, asked, partial(_tokenized, asked=asked))
 
 
 async def detokenize(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
     body = await receive_object(request, limits.max_body_bytes)
     asked = read_detokenize_request(body, unknown_fields=limits.unknown_fields)
-    service = _service(request, models, asked.model)
-    return await answering.computed(partial(_detokenized, service, asked), headers=dropped_header(asked.dropped))
+    return await _answer(request, models, answering, asked, partial(_detokenized, asked=asked))
 
 
-def _service(request: Request, models: Models, name: str | None) -> ChatService:
-    name = models.default if name is None else name
-    service = models.service(name)
+async def _answer(
+    request: Request,
+    models: Models,
+    answering: Answering,
+    asked: TokenizeRequest | DetokenizeRequest,
+    compute: Callable[[ChatService], JsonObject],
+) -> Response:
+    name = models.default if asked.model is None else asked.model
+    slot = models.chat(name)
     RequestRecord.of(request.scope).model = name
-    return service
+    with answering.turn(request) as turn:
+        service = await turn.hold(slot)
+        return await turn.computed(partial(compute, service), headers=dropped_header(asked.dropped))
 
 
 def _tokenized(service: ChatService, asked: TokenizeRequest) -> JsonObject:

@@ -27,18 +27,20 @@ async def create_response(request: Request, *, models: Models, answering: Answer
     asked = read_responses_request(
         body, unknown_fields=limits.unknown_fields, max_output_tokens=limits.max_output_tokens
     )
-    service = models.service(asked.model)
+    slot = models.chat(asked.model)
     record.model, record.stream = asked.model, asked.stream
-    head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
-    response = ResponseEvents(head, new_id=_new_id, clock=time.time)
-    prepare = partial(_prepare, service, asked, tenant_of(request.scope))
-    headers = dropped_header(asked.dropped)
-    if asked.stream:
-        render = partial(stream_response, response=response, record=record)
-        failure = partial(_failure, response)
-        return await answering.streamed(request, prepare, render, headers=headers, failure=failure)
-    fold = partial(fold_response, response=response, record=record)
-    return await answering.whole(request, prepare, fold, headers=headers)
+    with answering.turn(request) as turn:
+        service = await turn.hold(slot)
+        head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
+        response = ResponseEvents(head, new_id=_new_id, clock=time.time)
+        prepare = partial(_prepare, service, asked, tenant_of(request.scope))
+        headers = dropped_header(asked.dropped)
+        if asked.stream:
+            render = partial(stream_response, response=response, record=record)
+            failure = partial(_failure, response)
+            return await turn.streamed(prepare, render, headers=headers, failure=failure)
+        fold = partial(fold_response, response=response, record=record)
+        return await turn.whole(prepare, fold, headers=headers)
 
 
 def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes) -> PreparedChat:

@@ -32,27 +32,29 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
             max_output_tokens=limits.max_output_tokens,
             max_choices=limits.max_choices,
         )
-        service = models.service(asked.model)
+        slot = models.chat(asked.model)
         record.model, record.stream = asked.model, asked.stream
-        envelope = Envelope(
-            id=f"chatcmpl-{uuid.uuid4().hex}",
-            created=int(time.time()),
-            model=asked.model,
-            fingerprint=service.model.fingerprint,
-        )
-        headers = dropped_header(asked.dropped)
-        form = AnswerForm(
-            choices=asked.params.n,
-            include_usage=asked.include_usage,
-            logprobs=asked.params.top_logprobs is not None,
-            legacy_functions=asked.tools is not None and asked.tools.legacy,
-        )
-        prepare = partial(_prepare, service, asked, tenant_of(request.scope))
-        if asked.stream:
-            render = partial(stream_answer, envelope=envelope, record=record, form=form)
-            return await answering.streamed(request, prepare, render, headers=headers)
-        fold = partial(fold_answer, envelope=envelope, record=record, form=form)
-        return await answering.whole(request, prepare, fold, headers=headers)
+        with answering.turn(request) as turn:
+            service = await turn.hold(slot)
+            envelope = Envelope(
+                id=f"chatcmpl-{uuid.uuid4().hex}",
+                created=int(time.time()),
+                model=asked.model,
+                fingerprint=service.model.fingerprint,
+            )
+            headers = dropped_header(asked.dropped)
+            form = AnswerForm(
+                choices=asked.params.n,
+                include_usage=asked.include_usage,
+                logprobs=asked.params.top_logprobs is not None,
+                legacy_functions=asked.tools is not None and asked.tools.legacy,
+            )
+            prepare = partial(_prepare, service, asked, tenant_of(request.scope))
+            if asked.stream:
+                render = partial(stream_answer, envelope=envelope, record=record, form=form)
+                return await turn.streamed(prepare, render, headers=headers)
+            fold = partial(fold_answer, envelope=envelope, record=record, form=form)
+            return await turn.whole(prepare, fold, headers=headers)
 
     return router
 

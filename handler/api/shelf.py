@@ -1,0 +1,175 @@
+"""Which models are in memory: loaded on first use, one at a time, within a budget. Thread-safe.
+
+A model is loaded in a thread of its own, so that no stream waits for it; all who ask for it meanwhile wait for the same
+load. Where there is no room, the least recently used models that nobody uses are dropped first. One that cannot be
+loaded is unavailable for a while, and then tried anew: it takes no other with it.
+"""
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+from handler.chat.card import ModelCard
+from handler.errors import ConfigurationError, EndpointError, Unavailable
+
+LOGGER = logging.getLogger("handler.models")
+
+# Seconds. A damaged model is read and hashed as a whole before that is known: not at every request.
+AFTER_A_FAILURE = 10
+WHILE_IN_USE = 1
+
+S = TypeVar("S")
+
+
+class Slot(Generic[S]):
+    """A served model and, while it is in memory, the service that answers with it. Its state is the shelf's to change.
+
+    `nbytes`: what it takes of memory once it is loaded. `load` None: it is always there.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        *,
+        nbytes: int = 0,
+        load: Callable[[], S] | None = None,
+        service: S | None = None,
+    ) -> None:
+        self.card = card
+        self.nbytes = nbytes
+        self.load = load
+        self.service = service
+        self.users = 0
+        self.loading: Future[EndpointError | None] | None = None
+        self.failed_until = float("-inf")  # in the shelf's clock
+
+
+class Shelf:
+    """Loads and drops the models of `slots`."""
+
+    def __init__(
+        self,
+        slots: Sequence[Slot[Any]] = (),
+        *,
+        budget: int = 0,
+        after_dropping: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`budget`: bytes for the models that are loaded and dropped. `after_dropping` gives memory back to the system.
+
+        Raises ConfigurationError for a model that would not even fit alone.
+        """
+        self._lock = threading.Lock()
+        self._budget = budget
+        self._after_dropping = after_dropping
+        self._clock = clock
+        self._loaded = [slot for slot in slots if slot.load and slot.service is not None]  # least recently used first
+        self._loader = ThreadPoolExecutor(1, "load")
+        for slot in slots:
+            if slot.load is not None and slot.nbytes > budget:
+                raise ConfigurationError(
+                    f"The model {slot.card.name} takes about {_mb(slot.nbytes)} MB of memory, and there are"
+                    f" {_mb(budget)} for models: give LLM_MODELS_MB or the process more memory, or leave it out"
+                )
+
+    def close(self) -> None:
+        """Waits for the load under way: the interpreter must not end while ONNX Runtime reads weights."""
+        self._loader.shutdown(cancel_futures=True)
+
+    def take(self, slot: Slot[S]) -> "Future[EndpointError | None]":
+        """From now on the model stays until it is let go of, which has to follow. It is in memory once what is returned
+        is done: with None, or with the error that the caller is told."""
+        with self._lock:
+            slot.users += 1
+            if slot.loading is not None:
+                return slot.loading
+            if slot.service is None and self._clock() >= slot.failed_until:
+                slot.loading = self._loader.submit(self._load, slot)
+                return slot.loading
+            known: Future[EndpointError | None] = Future()
+            known.set_result(None if slot.service is not None else _failed(slot))
+            return known
+
+    def let_go(self, slot: Slot[S]) -> None:
+        """One answer fewer uses the model."""
+        with self._lock:
+            slot.users -= 1
+            if slot in self._loaded:
+                self._loaded.remove(slot)
+                self._loaded.append(slot)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the loaded models that could be dropped."""
+        return sum(slot.nbytes for slot in self._loaded)
+
+    def _load(self, slot: Slot[S]) -> EndpointError | None:
+        error: EndpointError | None = None
+        service: S | None = None
+        started = self._clock()
+        try:
+            if slot.load is not None:
+                self._make_room(slot.nbytes)
+                service = slot.load()
+                LOGGER.info("Loaded the model %s in %.1f s", slot.card.name, self._clock() - started)
+        except Unavailable as unavailable:
+            error = unavailable
+        except Exception as fault:  # whatever is wrong with one model, the process and the others go on
+            _log(slot.card.name, fault)
+            slot.failed_until = self._clock() + AFTER_A_FAILURE
+            error = _failed(slot)
+        with self._lock:
+            slot.loading = None
+            if error is None:
+                slot.service = service
+                self._loaded.append(slot)
+        return error
+
+    def _make_room(self, nbytes: int) -> None:
+        """Raises Unavailable where models in use take the room."""
+        with self._lock:
+            missing = nbytes + self.nbytes - self._budget
+            dropped: list[Slot[Any]] = []
+            for slot in self._loaded:
+                if missing > 0 and not slot.users:
+                    dropped.append(slot)
+                    missing -= slot.nbytes
+            if missing > 0:
+                raise Unavailable(
+                    "Other models are in use, and there is no memory for this one beside them. Please try again.",
+                    retry_after_seconds=WHILE_IN_USE,
+                    code="model_not_loaded",
+                )
+            for slot in dropped:
+                LOGGER.info("Dropped the model %s", slot.card.name)
+                slot.service = None
+                self._loaded.remove(slot)
+        if dropped:
+            self._after_dropping()
+
+
+def _failed(slot: Slot[Any]) -> Unavailable:
+    return Unavailable(
+        f"The model '{slot.card.name}' cannot be loaded at the moment; the server's log says why. Please try again"
+        " later, or ask another model.",
+        retry_after_seconds=AFTER_A_FAILURE,
+        code="model_not_loaded",
+    )
+
+
+def _log(name: str, fault: Exception) -> None:
+    """What is wrong with a model's files is said in words. Of anything else, where it arose."""
+    if isinstance(fault, ConfigurationError):
+        LOGGER.error("The model %s cannot be loaded: %s", name, fault)
+        return
+    frames = traceback.extract_tb(fault.__traceback__)
+    where = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    LOGGER.error("The model %s cannot be loaded: %s at %s", name, type(fault).__qualname__, where)
+
+
+def _mb(nbytes: int) -> int:
+    return -(-nbytes // 2**20)
