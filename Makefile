@@ -47,7 +47,7 @@ WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke export key test check audit emulate bench figures format docs lock tools clean
+.PHONY: help serve lambda invoke key plan deploy export test check audit emulate bench figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -122,6 +122,22 @@ invoke: $(VENV)/.serve $(TOOLS)/.done $(SERVED) ## EVENT through the real Runtim
 
 key: $(VENV)/.serve ## a new key for NAME, and its entry for LLM_API_KEYS or the secret (which holds only its hash)
 	@$(PY) -m handler.new_key $(if $(NAME),"$(NAME)",$(error whose key? make key NAME=alice))
+
+# ---- deployment ---------------------------------------------------------------------------------------------------
+
+DEPLOYMENT := $(TOOLS)/bin/python -m deployment
+SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
+# `make deploy --dry-run` (-n) shows the deployment, not the commands: recipes that begin with + run all the same.
+DRY_RUN := $(findstring n,$(firstword -$(MAKEFLAGS)))
+WITH_TOOLS = MAKEFLAGS= $(MAKE) --no-print-directory --silent PYTHON="$(PYTHON)" $(TOOLS)/.done
+
+plan: ## what samconfig.toml would deploy, resource by resource: no AWS account and no Docker needed
+	+@$(WITH_TOOLS)
+	+@$(DEPLOYMENT) plan
+
+deploy: ## build the image and deploy what samconfig.toml says; with --dry-run: make plan
+	+@$(WITH_TOOLS)
+	+@$(if $(DRY_RUN),$(DEPLOYMENT) plan,$(DEPLOYMENT) ready && $(SAM) build && $(SAM) deploy)
 
 # ---- quality ------------------------------------------------------------------------------------------------------
 
