@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,12 @@ from handler.timeline import Timeline
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from handler.access import Access
+    from handler.aws.snapstart import RestoreHook
     from handler.chat.embedding import EmbeddingService
     from handler.chat.service import ChatService
     from handler.engine.ports import Decoder
     from handler.grammar.compiler import GrammarCompiler
-    from handler.keys import KeySource
     from handler.location import Location
     from handler.model_files import ModelSource
     from handler.settings import LambdaEnvironment, Settings
@@ -38,7 +39,7 @@ _LIGHTER = {
     "OPENBLAS_NUM_THREADS": "1",  # numpy starts no threads: nothing here multiplies matrices with it
     "PYDANTIC_DISABLE_PLUGINS": "__all__",  # pydantic does not search every installed package for one
 }
-_LOADERS = 3  # threads: weights, hashes, embeddings
+_LOADERS = 4  # threads: weights, hashes, embeddings, keys
 
 
 def main(timeline: Timeline | None = None) -> int:
@@ -47,6 +48,7 @@ def main(timeline: Timeline | None = None) -> int:
     gc.disable()  # until ready: a start makes 120,000 objects and hardly any garbage
     for name, value in _LIGHTER.items():
         os.environ.setdefault(name, value)
+    from handler.access import access_of
     from handler.settings import LambdaEnvironment, load_settings
 
     surroundings = LambdaEnvironment()
@@ -59,24 +61,26 @@ def main(timeline: Timeline | None = None) -> int:
 
             listener = listen(settings.host, settings.port)
         timeline.end("settings")
-        app = build_app(settings, timeline)
+        access = access_of(settings)
+        app = build_app(settings, timeline, access)
     except Exception as error:
         return _refuse(error, surroundings.runtime_api)
     if listener is not None:
         _serve_http(app, listener)
     elif surroundings.runtime_api is not None:
-        _serve_lambda(app, settings, surroundings, surroundings.runtime_api)
+        _serve_lambda(app, settings, surroundings, surroundings.runtime_api, access.on_restore)
     return 0
 
 
-def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
-    """The ASGI application over the models that the settings name. `timeline` is told of each phase, and written when
-    the application's lifespan begins.
+def build_app(settings: "Settings", timeline: Timeline, access: "Access") -> "FastAPI":
+    """The ASGI application over the models that the settings name, for whom `access` lets in. `timeline` is told of
+    each phase, and written when the application's lifespan begins.
 
     Raises ArtifactError if a model is missing, damaged or of another format, and ConfigurationError if two
-    models have the same name.
+    models have the same name or keys cannot be had.
     """
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
+        fetching_keys = None if access.fetch is None else threads.submit(_fetch_keys, access.fetch, timeline)
         finish = _begin_loading(settings, threads, timeline)
         loading_embeddings = threads.submit(load_embeddings, settings)
         from handler.api.no_openapi import leave_out_openapi
@@ -88,6 +92,8 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
         timeline.end("api")
         service, grammars = finish()
         embeddings = loading_embeddings.result()
+        if fetching_keys is not None:
+            fetching_keys.result()
     services = dict.fromkeys((service.model.name, *settings.model_alias), service)
     if twice := services.keys() & embeddings.keys():
         raise ConfigurationError(
@@ -95,7 +101,7 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
             " them with another --name"
         )
     config = ApiConfig(
-        keys=_keys(settings),
+        keys=access.keys,
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.max_body_bytes,
         max_concurrency=settings.max_concurrency,
@@ -116,6 +122,11 @@ def build_app(settings: "Settings", timeline: Timeline) -> "FastAPI":
     return app
 
 
+def _fetch_keys(fetch: Callable[[], None], timeline: Timeline) -> None:
+    with timeline.beside("keys"):
+        fetch()
+
+
 def open_source(location: "Location") -> "ModelSource":
     """The model at a location, of which the manifest is read and nothing else.
 
@@ -128,20 +139,6 @@ def open_source(location: "Location") -> "ModelSource":
     if isinstance(location, Path):
         return DirectorySource(location)
     raise ConfigurationError(f"{location} cannot be read by this version: download it, and name the directory")
-
-
-def _keys(settings: "Settings") -> "KeySource | None":
-    """Who is let in; None: everybody. Raises ConfigurationError for keys that no request could come with."""
-    if settings.api_keys is None:
-        return None
-    from handler.key_list import key_ring, read_key_list
-    from handler.keys import StaticKeys
-
-    where = "LLM_API_KEYS"
-    listed = read_key_list(settings.api_keys.get_secret_value(), where=where, public=settings.public)
-    if limited := [key.name for key in listed if key.is_limited]:
-        raise ConfigurationError(f"{where} limits {limited[0]}, and nothing counts yet: leave the limits out")
-    return StaticKeys(key_ring(listed, where=where))
 
 
 def load_chat_service(settings: "Settings") -> "ChatService":
@@ -278,6 +275,8 @@ def load_embeddings(settings: "Settings") -> "dict[str, EmbeddingService]":
 def _configure_logging(settings: "Settings") -> None:
     """Messages go to standard error as they are: those that machines read are JSON already."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(message)s", stream=sys.stderr)
+    # At its lower levels AWS's library writes what it was asked and answered, secrets too.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
 def _refuse(error: Exception, runtime_api: str | None) -> int:
@@ -310,13 +309,21 @@ def _serve_http(app: "FastAPI", listener: socket.socket) -> None:
     serve_http(app, listener)
 
 
-def _serve_lambda(app: "FastAPI", settings: "Settings", surroundings: "LambdaEnvironment", runtime_api: str) -> None:
-    if not settings.api_keys:
-        logger.warning("LLM_API_KEYS is empty: whoever can reach this function may use it")
+def _serve_lambda(
+    app: "FastAPI",
+    settings: "Settings",
+    surroundings: "LambdaEnvironment",
+    runtime_api: str,
+    on_restore: "Sequence[RestoreHook]",
+) -> None:
+    if not settings.has_keys:
+        logger.warning("Neither LLM_API_KEYS nor LLM_API_KEYS_FROM is set: whoever can reach this function may use it")
     if settings.mode == "buffered":
         from handler.aws.ric import serve_buffered
 
-        serve_buffered(app, runtime_api=runtime_api, deadline_margin_ms=settings.deadline_margin_ms)
+        serve_buffered(
+            app, runtime_api=runtime_api, deadline_margin_ms=settings.deadline_margin_ms, on_restore=on_restore
+        )
         return
     import asyncio
 
@@ -329,5 +336,6 @@ def _serve_lambda(app: "FastAPI", settings: "Settings", surroundings: "LambdaEnv
             init_type=surroundings.initialization_type,
             max_concurrency=surroundings.max_concurrency,
             deadline_margin_ms=settings.deadline_margin_ms,
+            on_restore=on_restore,
         )
     )

@@ -12,10 +12,19 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from handler.errors import ConfigurationError
 from handler.location import Location, parse_location
+from handler.secret_place import FORM, SecretPlace, parse_secret_place
 
 PREFIX = "LLM_"
 
 _Location = Annotated[Location, NoDecode, BeforeValidator(parse_location)]
+
+
+def _secret_places(value: object) -> object:
+    """Raises ValueError for a text without a place: meant to hold keys, it must not mean none."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    return tuple(parse_secret_place(part) for part in parts or [""])
 
 
 class Settings(BaseSettings):
@@ -39,6 +48,12 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         default=None,
         description="accepted keys, comma-separated, or a list as in a secret; none: open (refused on a public URL)",
+    )
+    api_keys_from: Annotated[tuple[SecretPlace, ...], NoDecode, BeforeValidator(_secret_places)] = Field(
+        default=(), description=f"where such a list is kept, comma-separated where there are several: {FORM}"
+    )
+    api_keys_ttl: int = Field(
+        default=300, ge=1, description="seconds after which the keys kept there are fetched again"
     )
     public: bool = Field(default=False, description="the URL is reachable by anyone: refuse to start without a key")
     host: str = Field(default="127.0.0.1", description="address of the local server")
@@ -71,6 +86,11 @@ class Settings(BaseSettings):
         default=("*",), description="origins that browsers may call from, comma-separated; none: no CORS headers"
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether a request needs a key."""
+        return self.api_keys is not None or bool(self.api_keys_from)
 
     @field_validator("model_alias", "embedding_model_alias", "cors_origins", mode="before")
     @classmethod
@@ -111,9 +131,16 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
         raise ConfigurationError(f"{name}: {first['msg']}", param=name) from None
-    if settings.public and not settings.api_keys:
+    if settings.public and not settings.has_keys:
         raise ConfigurationError(
-            "LLM_PUBLIC is true and LLM_API_KEYS is empty: set at least one key, or keep the URL private (AWS_IAM)",
+            "LLM_PUBLIC is true, and LLM_API_KEYS and LLM_API_KEYS_FROM are empty: set at least one key, or keep the"
+            " URL private (AWS_IAM)",
             param="LLM_API_KEYS",
+        )
+    if settings.api_keys is not None and settings.api_keys_from:
+        raise ConfigurationError(
+            "LLM_API_KEYS and LLM_API_KEYS_FROM are both set: a key in the first would outlive its removal from the"
+            " second, so set one of them",
+            param="LLM_API_KEYS_FROM",
         )
     return settings

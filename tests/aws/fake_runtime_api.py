@@ -49,6 +49,7 @@ class FakeRuntimeApi:
         self.next_status = next_status
         self.reading = asyncio.Event()
         self.reading.set()
+        self.restoring = asyncio.Event()
         self.restored = asyncio.Event()
         self.restored.set()
         self.seen_chunks: asyncio.Queue[bytes] = asyncio.Queue()
@@ -122,6 +123,7 @@ class FakeRuntimeApi:
             if request.method == b"GET":
                 assert isinstance(await event(), h11.EndOfMessage)
                 if path == "/restore/next":
+                    self.restoring.set()
                     await self.restored.wait()
                     await reply(200)
                     continue
