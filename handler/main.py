@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from handler.grammar.compiler import GrammarCompiler
     from handler.location import Location
     from handler.model_files import ModelSource
+    from handler.record import RequestLog
     from handler.settings import LambdaEnvironment, Settings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def main(timeline: Timeline | None = None) -> int:
     for name, value in _LIGHTER.items():
         os.environ.setdefault(name, value)
     from handler.access import access_of
+    from handler.request_log import request_log_of
     from handler.settings import LambdaEnvironment, load_settings
 
     surroundings = LambdaEnvironment()
@@ -60,21 +62,22 @@ def main(timeline: Timeline | None = None) -> int:
             from handler.http_server import listen
 
             listener = listen(settings.host, settings.port)
+        log = request_log_of(settings, surroundings)
         timeline.end("settings")
         access = access_of(settings)
-        app = build_app(settings, timeline, access)
+        app = build_app(settings, timeline, access, log)
     except Exception as error:
         return _refuse(error, surroundings.runtime_api)
     if listener is not None:
         _serve_http(app, listener)
     elif surroundings.runtime_api is not None:
-        _serve_lambda(app, settings, surroundings, surroundings.runtime_api, access.on_restore)
+        _serve_lambda(app, settings, surroundings, surroundings.runtime_api, access.on_restore, log)
     return 0
 
 
-def build_app(settings: "Settings", timeline: Timeline, access: "Access") -> "FastAPI":
+def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "RequestLog | None" = None) -> "FastAPI":
     """The ASGI application over the models that the settings name, for whom `access` lets in. `timeline` is told of
-    each phase, and written when the application's lifespan begins.
+    each phase, and written when the application's lifespan begins. Each request is a line of `log`.
 
     Raises ArtifactError if a model is missing, damaged or of another format, and ConfigurationError if two
     models have the same name or keys cannot be had.
@@ -114,7 +117,8 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access") -> "Fa
         services,
         config,
         embeddings=embeddings,
-        on_ready=lambda: _ready(timeline),
+        log=log,
+        on_ready=lambda: _ready(timeline, log),
         # In an ordinary Lambda function nothing runs beside a request that needs it: there it is read then.
         when_quiet=grammars.warm if LambdaEnvironment().side_by_side else None,
     )
@@ -291,12 +295,14 @@ def _refuse(error: Exception, runtime_api: str | None) -> int:
     return 1
 
 
-def _ready(timeline: Timeline) -> None:
+def _ready(timeline: Timeline, log: "RequestLog | None") -> None:
     """The last step of a start, and the line that tells of all."""
     # What there is now stays until the end: no collection during an answer has to look at it.
     gc.freeze()
     gc.enable()
     timeline.end("server")
+    if log is not None:
+        log.ready(timeline.total_ms)
     logger.info(timeline.to_json())
 
 
@@ -315,14 +321,20 @@ def _serve_lambda(
     surroundings: "LambdaEnvironment",
     runtime_api: str,
     on_restore: "Sequence[RestoreHook]",
+    log: "RequestLog",
 ) -> None:
+    on_restore = (*on_restore, log.restored)
     if not settings.has_keys:
         logger.warning("Neither LLM_API_KEYS nor LLM_API_KEYS_FROM is set: whoever can reach this function may use it")
     if settings.mode == "buffered":
         from handler.aws.ric import serve_buffered
 
         serve_buffered(
-            app, runtime_api=runtime_api, deadline_margin_ms=settings.deadline_margin_ms, on_restore=on_restore
+            app,
+            runtime_api=runtime_api,
+            deadline_margin_ms=settings.deadline_margin_ms,
+            on_restore=on_restore,
+            log=log,
         )
         return
     import asyncio
@@ -337,5 +349,6 @@ def _serve_lambda(
             max_concurrency=surroundings.max_concurrency,
             deadline_margin_ms=settings.deadline_margin_ms,
             on_restore=on_restore,
+            log=log,
         )
     )

@@ -12,3 +12,7 @@ TENANT = "tenant"
 
 # In scope["state"]: str, the name of the key that the request came with. Absent: no key was needed.
 KEY_NAME = "key_name"
+
+# In the scope itself: the RequestRecord of a request. Put there by a server that writes it in the end, else by the
+# application, which then does.
+RECORD = "handler.record"

@@ -85,6 +85,22 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="origins that browsers may call from, comma-separated; none: no CORS headers"
     )
+    price_gb_second: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="USD for a second of 1 GB; absent: on Lambda the price of us-east-1 for this architecture",
+    )
+    price_request: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="USD for one request; absent: on Lambda 0.0000002"
+    )
+    report_cost: bool = Field(
+        default=False, description="tell callers what their requests cost: `usage.cost`, and the header x-cost-usd"
+    )
+    metrics: Literal["none", "emf"] = Field(
+        default="none", description="emf: the log line of a request is one that CloudWatch reads metrics from"
+    )
+    metrics_namespace: str = Field(default="LambdaLLM", description="the namespace of the metrics")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -108,11 +124,18 @@ class LambdaEnvironment(BaseSettings):
     runtime_api: str | None = Field(default=None, description="host:port of the Runtime API")
     initialization_type: str | None = Field(default=None, description="on-demand, provisioned-concurrency, snap-start")
     max_concurrency: int = Field(default=1, ge=1, description="invocations at once in one process (Managed Instances)")
+    function_name: str | None = None
+    function_memory_size: int | None = Field(default=None, gt=0, description="the function's memory in MB")
 
     @property
     def side_by_side(self) -> bool:
         """Whether a request can come while another one is answered: everywhere but in an ordinary function."""
         return self.runtime_api is None or self.max_concurrency > 1
+
+    @property
+    def waits_for_init(self) -> bool:
+        """Whether the first request waits for the initialisation: not where environments are made ahead of it."""
+        return self.initialization_type in (None, "on-demand")
 
 
 def load_settings() -> Settings:
@@ -142,5 +165,11 @@ def load_settings() -> Settings:
             "LLM_API_KEYS and LLM_API_KEYS_FROM are both set: a key in the first would outlive its removal from the"
             " second, so set one of them",
             param="LLM_API_KEYS_FROM",
+        )
+    if settings.metrics == "emf" and settings.log_level not in ("debug", "info"):
+        raise ConfigurationError(
+            "LLM_METRICS=emf puts the metrics on the log line of each request, which"
+            f" LLM_LOG_LEVEL={settings.log_level} leaves out: set it to info or debug",
+            param="LLM_METRICS",
         )
     return settings

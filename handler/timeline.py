@@ -44,6 +44,11 @@ class Timeline:
         yield
         self._beside[name] = (begin, self._now())
 
+    @property
+    def total_ms(self) -> int:
+        """From the beginning to the end of the last phase."""
+        return [0, *self._ends.values()][-1]
+
     def to_json(self) -> str:
         """`phases_ms`: how long each took, in their order. `beside_ms`: begin and end, by their begin."""
         ends = [0, *self._ends.values()]

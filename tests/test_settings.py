@@ -58,3 +58,19 @@ def test_a_public_url_without_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_PORT", "")
     assert load_settings().port == 8000
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_metrics_need_the_lines_that_carry_them(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_METRICS", "emf")
+    assert load_settings().metrics == "emf"
+    monkeypatch.setenv("LLM_LOG_LEVEL", level)
+    with pytest.raises(ConfigurationError, match=f"LLM_LOG_LEVEL={level} leaves out: set it to info or debug"):
+        load_settings()
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "inf", "cheap"])
+def test_a_price_is_a_number_of_dollars(price: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PRICE_GB_SECOND", price)
+    with pytest.raises(ConfigurationError, match="LLM_PRICE_GB_SECOND"):
+        load_settings()

@@ -17,13 +17,12 @@ from handler.api.answers import told
 from handler.api.chunks import dumps
 from handler.api.error_responses import error_object
 from handler.api.json_body import check_headers, parse_object, read_body
-from handler.api.middleware import log_fault
-from handler.api.record import RequestRecord
 from handler.api.shelf import Shelf, Slot
 from handler.api.sse import EventStream, StreamFailed, event, watching
 from handler.api.stepping import EngineThread, Stream
 from handler.api.values import JsonObject
 from handler.errors import DeadlineExceeded, EndpointError
+from handler.record import RequestRecord
 from handler.scope import DEADLINE
 
 MAX_DROPPED_SHOWN = 32  # paths in x-dropped-fields; clients refuse very long headers
@@ -191,8 +190,7 @@ async def _failing_visibly(
             async for item in stream:
                 yield item
     except Exception as error:
-        record.error = type(error).__qualname__
-        log_fault(error, record)
+        record.failed(error)
         yield failure(told(error))
         raise StreamFailed from error
     finally:

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from handler.api.chunks import AnswerForm, Chunks, Envelope
 from handler.api.error_responses import internal_fault
 from handler.api.folding import Folding
-from handler.api.record import RequestRecord
 from handler.api.sse import DONE, event
 from handler.api.values import JsonObject
 from handler.chat.deltas import (
@@ -18,6 +17,7 @@ from handler.chat.deltas import (
 )
 from handler.engine.events import Finished
 from handler.errors import ConfigurationError, EndpointError
+from handler.record import RequestRecord
 
 
 async def stream_answer(
@@ -42,7 +42,7 @@ async def stream_answer(
                 yield event(chunks.finish(item))
             case Finished(usage=usage):
                 if form.include_usage:
-                    yield event(chunks.usage(usage))
+                    yield event(chunks.usage(usage, record.told_cost()))
                 yield DONE
 
 
@@ -55,7 +55,7 @@ async def fold_answer(
         _note(record, item)
         folding.add(item)
         if isinstance(item, Finished):
-            return folding.completion(envelope, item.usage)
+            return folding.completion(envelope, item.usage, record.told_cost())
     return None
 
 

@@ -20,10 +20,9 @@ from handler.api.answers import told
 from handler.api.auth import Authentication
 from handler.api.error_responses import error_response, from_http_exception
 from handler.api.limits import Limits
-from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed, log_fault
+from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed
 from handler.api.models import Models
 from handler.api.quiet import doing_when_quiet
-from handler.api.record import RequestRecord
 from handler.api.routes.chat import chat_router
 from handler.api.routes.completions import completions_router
 from handler.api.routes.embeddings import embeddings_router
@@ -38,6 +37,7 @@ from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService
 from handler.errors import EndpointError, InvalidRequest
 from handler.keys import KeySource
+from handler.record import RequestLog, RequestRecord
 
 if TYPE_CHECKING:
     from handler.chat.embedding import EmbeddingService
@@ -64,11 +64,13 @@ def create_app(
     *,
     embeddings: "Mapping[str, EmbeddingService | Slot[EmbeddingService]] | None" = None,
     shelf: Shelf | None = None,
+    log: RequestLog | None = None,
     on_ready: Callable[[], None] | None = None,
     when_quiet: Callable[[], None] | None = None,
 ) -> FastAPI:
     """An ASGI app that serves `chats`, which maps each model id and each alias to the model that answers it, and
     `embeddings`, the same of embedding models. `shelf` loads and drops those that are not always in memory.
+    Requests that come with no record of their own are written to `log`.
 
     `on_ready` is called when the lifespan begins; `when_quiet`, later, once no answer is in flight.
     """
@@ -91,7 +93,7 @@ def create_app(
         # A schema made from our routes would hold none of the field table: the contract is OpenAI's own.
         openapi_url=None,
         redirect_slashes=False,
-        middleware=_middleware(config),
+        middleware=_middleware(config, log or RequestLog()),
         # Spans and logs of exceptions could quote a prompt.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
@@ -114,7 +116,7 @@ def create_app(
     return app
 
 
-def _middleware(config: ApiConfig) -> list[Middleware]:
+def _middleware(config: ApiConfig, log: RequestLog) -> list[Middleware]:
     cors = Middleware(
         Cors,
         allow_origins=config.cors_origins,
@@ -123,7 +125,7 @@ def _middleware(config: ApiConfig) -> list[Middleware]:
         expose_headers=EXPOSED_HEADERS,
     )
     return [
-        Middleware(Observed),
+        Middleware(Observed, log=log),
         *([cors] if config.cors_origins else []),
         Middleware(FaultBarrier),
         *([] if config.keys is None else [Middleware(Authentication, keys=config.keys)]),
@@ -131,9 +133,11 @@ def _middleware(config: ApiConfig) -> list[Middleware]:
 
 
 async def _on_endpoint_error(request: Request, error: Exception) -> Response:
-    shown = told(error)
-    if shown is not error:
-        log_fault(error, RequestRecord.of(request.scope))
+    shown, record = told(error), RequestRecord.of(request.scope)
+    if shown is error:
+        record.refused(error)
+    else:
+        record.failed(error)
     return error_response(shown)
 
 

@@ -9,9 +9,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handler.api.error_responses import error_response
-from handler.api.record import RequestRecord
 from handler.errors import Unauthorized, Unavailable
 from handler.keys import KeySource, digest_of
+from handler.record import RequestRecord
 from handler.scope import KEY_NAME, TENANT
 
 OPEN_PATHS = frozenset({"/", "/health"})

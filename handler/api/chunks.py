@@ -120,9 +120,9 @@ class Chunks:
         """The end of a choice, with the reason."""
         return dumps(self.chunk(stopped.choice, {}, finish_reason=self._form.finish_reason(stopped.reason)))
 
-    def usage(self, usage: Usage) -> str:
+    def usage(self, usage: Usage, cost: float | None = None) -> str:
         """The chunk without choices that `include_usage` asks for."""
-        return dumps(self._envelope.wrap("chat.completion.chunk", []) | {"usage": usage_object(usage)})
+        return dumps(self._envelope.wrap("chat.completion.chunk", []) | {"usage": usage_object(usage, cost)})
 
     def _cut(self, choice: int, kind: str, number: int, delta: Callable[[str], JsonObject], text: str) -> str:
         """The chunk of `delta(text)`, of which only the text is not there yet."""
@@ -134,8 +134,9 @@ class Chunks:
         return prefix + _encode_text(text) + suffix
 
 
-def usage_object(usage: Usage) -> JsonObject:
-    """Token counts as `CompletionUsage`."""
+def usage_object(usage: Usage, cost: float | None = None) -> JsonObject:
+    """Token counts as `CompletionUsage`; with the cost in USD, where it is told, as OpenRouter tells it."""
+    told: JsonObject = {} if cost is None else {"cost": cost}
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -147,6 +148,7 @@ def usage_object(usage: Usage) -> JsonObject:
             "accepted_prediction_tokens": usage.accepted_prediction_tokens,
             "rejected_prediction_tokens": usage.rejected_prediction_tokens,
         },
+        **told,
     }
 
 

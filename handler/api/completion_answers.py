@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from handler.api.chunks import Envelope, dumps
 from handler.api.completion_objects import Pieces, completion_object, whole_choices
-from handler.api.record import RequestRecord
 from handler.api.sse import DONE, event
 from handler.api.values import JsonObject
 from handler.chat.completion import CompletionEvent
 from handler.engine.events import Delta, Finished, Stopped
+from handler.record import RequestRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ async def stream_completion(
             yield event(dumps(completion_object(envelope, [piece]) | no_usage))
         elif isinstance(item, Finished):
             if form.include_usage:
-                yield event(dumps(completion_object(envelope, [], item.usage)))
+                yield event(dumps(completion_object(envelope, [], item.usage, record.told_cost())))
             yield DONE
 
 
@@ -47,7 +47,8 @@ async def fold_completion(
         if (piece := pieces.of(item)) is not None:
             told.append(piece)
         elif isinstance(item, Finished):
-            return completion_object(envelope, whole_choices(told, logprobs=form.written is not None), item.usage)
+            choices = whole_choices(told, logprobs=form.written is not None)
+            return completion_object(envelope, choices, item.usage, record.told_cost())
     return None
 
 

@@ -13,10 +13,10 @@ from handler.api.completion_answers import CompletionForm, fold_completion, stre
 from handler.api.completion_request import CompletionRequest, read_completion_request
 from handler.api.limits import Limits
 from handler.api.models import Models
-from handler.api.record import RequestRecord
 from handler.chat.completion import Constraint, PreparedCompletion, prepare_completion
 from handler.chat.raw import RawText
 from handler.chat.service import ServedModel
+from handler.record import RequestRecord
 
 
 async def create_completion(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:

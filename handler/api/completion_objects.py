@@ -60,8 +60,10 @@ def _whole(index: int, pieces: list[JsonObject], *, logprobs: bool) -> JsonObjec
     }
 
 
-def completion_object(envelope: Envelope, choices: list[Json], usage: Usage | None = None) -> JsonObject:
-    """A `text_completion`, whole or a chunk: they share one shape."""
+def completion_object(
+    envelope: Envelope, choices: list[Json], usage: Usage | None = None, cost: float | None = None
+) -> JsonObject:
+    """A `text_completion`, whole or a chunk: they share one shape. `cost` in USD, where it is told."""
     told: JsonObject = {
         "id": envelope.id,
         "object": "text_completion",
@@ -70,4 +72,4 @@ def completion_object(envelope: Envelope, choices: list[Json], usage: Usage | No
         "system_fingerprint": envelope.fingerprint,
         "choices": choices,
     }
-    return told if usage is None else told | {"usage": usage_object(usage)}
+    return told if usage is None else told | {"usage": usage_object(usage, cost)}

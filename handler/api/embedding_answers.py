@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.api.chunks import dumps
-from handler.api.record import RequestRecord
+from handler.api.values import JsonObject
 from handler.chat.embedding import EmbeddingEvent
 from handler.engine.embedding import Embedded
 from handler.engine.events import Finished
+from handler.record import RequestRecord
 
 _EXACT = "%.9g"  # digits that tell any two 32-bit floats apart
 
@@ -30,7 +31,9 @@ async def fold_embeddings(
         elif isinstance(event, Finished):
             record.finished(event.usage)
             tokens = event.usage.prompt_tokens
-            usage = dumps({"prompt_tokens": tokens, "total_tokens": tokens})
+            cost = record.told_cost()
+            told: JsonObject = {} if cost is None else {"cost": cost}
+            usage = dumps({"prompt_tokens": tokens, "total_tokens": tokens, **told})
             data = ",".join(items)
             return f'{{"object":"list","data":[{data}],"model":{dumps(model)},"usage":{usage}}}'
     return None

@@ -9,7 +9,7 @@ from handler.api.embedding_answers import fold_embeddings
 from handler.api.embedding_request import read_embedding_request
 from handler.api.limits import Limits
 from handler.api.models import Models
-from handler.api.record import RequestRecord
+from handler.record import RequestRecord
 
 
 async def create_embedding(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:

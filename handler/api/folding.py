@@ -56,10 +56,10 @@ class Folding:
             case Stopped(choice=i):
                 self._choices[i].reason = event.reason
 
-    def completion(self, envelope: Envelope, usage: Usage) -> JsonObject:
-        """The `chat.completion`."""
+    def completion(self, envelope: Envelope, usage: Usage, cost: float | None = None) -> JsonObject:
+        """The `chat.completion`; `cost` in USD, where it is told."""
         choices: list[Json] = [self._choice(index, choice) for index, choice in enumerate(self._choices)]
-        return envelope.wrap("chat.completion", choices) | {"usage": usage_object(usage)}
+        return envelope.wrap("chat.completion", choices) | {"usage": usage_object(usage, cost)}
 
     def _choice(self, index: int, choice: _Choice) -> JsonObject:
         return {

@@ -1,13 +1,9 @@
 """Around every request, as plain ASGI (Starlette's BaseHTTPMiddleware would get between a stream and its client).
 
-Observed       request id, openai-processing-ms, one log line; no body in answer to HEAD
+Observed       request id, openai-processing-ms, the cost, one log line; no body in answer to HEAD
 FaultBarrier   a fault of ours becomes a 500 that tells nothing, and a log line that tells where
 Cors           Starlette's, with refusals in the API's error shape
 """
-
-import logging
-import traceback
-import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -16,43 +12,66 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handler.api.error_responses import error_response, internal_fault
-from handler.api.record import SCOPE_KEY, RequestRecord
+from handler.api.paths import known_method, known_path
+from handler.bill import decimal
 from handler.errors import InvalidRequest
+from handler.record import RequestLog, RequestRecord
+from handler.scope import RECORD
+from handler.trace_id import w3c_trace_id, xray_trace_id
 
-LOGGER = logging.getLogger("handler.api")
-
-MAX_PATH_LOGGED = 200  # characters
-EXPOSED_HEADERS = ("x-request-id", "openai-processing-ms", "x-should-retry", "retry-after", "x-dropped-fields")
+COST = "x-cost-usd"
+EXPOSED_HEADERS = ("x-request-id", "openai-processing-ms", "x-should-retry", "retry-after", "x-dropped-fields", COST)
 
 
 class Observed:
-    """Names, times and logs each request. Puts its RequestRecord into the scope."""
+    """Names and times each request: fills in its RequestRecord, and where no server brings one, keeps and writes it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, log: RequestLog) -> None:
         self._app = app
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"][:MAX_PATH_LOGGED]
-        record = RequestRecord(request_id=f"req_{uuid.uuid4().hex}", method=scope["method"], path=path)
+        given: RequestRecord | None = scope.get(RECORD)
+        record = given or self._log.begin()
+        record.method, record.path = known_method(scope["method"]), known_path(scope["path"])
+        asked = Headers(scope=scope)
+        # Lambda's own word comes first: the header is the caller's.
+        record.trace_id = (
+            record.trace_id or w3c_trace_id(asked.get("traceparent")) or xray_trace_id(asked.get("x-amzn-trace-id"))
+        )
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = record.request_id
-                headers["openai-processing-ms"] = str(record.elapsed_ms())
+                _name(record, MutableHeaders(scope=message))
             elif record.method == "HEAD" and message["type"] == "http.response.body":
                 # Not every server strips it: Lambda would send it on.
                 message = {**message, "body": b""}
             await send(message)
 
         try:
-            await self._app({**scope, SCOPE_KEY: record}, receive, send_named)
+            await self._app({**scope, RECORD: record}, receive, send_named)
+        except OSError:  # `send` raised it, since ASGI 2.4: the client has gone
+            record.disconnected = True
+            raise
+        except Exception as error:
+            record.failed(error)
+            raise
         finally:
-            record.write()
+            if given is None:
+                self._log.write(record)
+
+
+def _name(record: RequestRecord, headers: MutableHeaders) -> None:
+    headers["x-request-id"] = record.request_id
+    headers["openai-processing-ms"] = str(record.elapsed_ms())
+    # A stream tells it in its usage: at its beginning it has cost next to nothing.
+    is_stream = headers.get("content-type", "").startswith("text/event-stream")
+    if not is_stream and (cost := record.told_cost()) is not None:
+        headers[COST] = decimal(cost)
 
 
 class FaultBarrier:
@@ -77,7 +96,7 @@ class FaultBarrier:
         except Exception as error:
             if scope["type"] != "http" or started:
                 raise
-            log_fault(error, RequestRecord.of(scope))
+            RequestRecord.of(scope).failed(error)
             await error_response(internal_fault())(scope, receive, send)
 
 
@@ -90,11 +109,3 @@ class Cors(CORSMiddleware):
             return response
         kept = {key: value for key, value in response.headers.items() if not key.startswith("content-")}
         return error_response(InvalidRequest("The server's settings allow no such cross-origin request."), kept)
-
-
-def log_fault(error: BaseException, record: RequestRecord) -> None:
-    """Logs where a fault of ours arose: the types and the frames, but no message and no locals, which may quote a
-    prompt."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    LOGGER.error("%s %s at %s", record.request_id, type(error).__qualname__, where)

@@ -8,7 +8,6 @@ from fastapi import Request, Response
 from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.limits import Limits
 from handler.api.models import Models
-from handler.api.record import RequestRecord
 from handler.api.tokenize_request import (
     DetokenizeRequest,
     TokenizeRequest,
@@ -18,6 +17,7 @@ from handler.api.tokenize_request import (
 from handler.api.values import JsonObject
 from handler.chat.raw import RawText, check_known
 from handler.chat.service import ChatService
+from handler.record import RequestRecord
 
 
 async def tokenize(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:

@@ -6,14 +6,17 @@ a stream of server-sent events arrives as one text.
 
 import asyncio
 import json
+import os
 from typing import Any
 
 from handler.aws.asgi import ASGIApp, Headers, Message, State
-from handler.aws.context import request_state
+from handler.aws.context import TRACE_VARIABLE, request_state
 from handler.aws.events import Event, Request, Translator, UnsupportedEvent, as_event, parse_event
-from handler.aws.failures import Fault, IncompleteResponse, Response, error_response, fault_of
-from handler.aws.record import InvocationRecord
+from handler.aws.failures import IncompleteResponse, Response, error_response
 from handler.errors import InvalidRequest, ServerFault
+from handler.record import RequestLog, RequestRecord
+from handler.scope import RECORD
+from handler.trace_id import xray_trace_id
 
 # Lambda refuses larger answers, and the caller would only learn that the function failed. In bytes of JSON.
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024
@@ -58,47 +61,60 @@ class Collector:
 class BufferedHandler:
     """A Lambda handler, as a coroutine, for one application whose lifespan `state` is at hand."""
 
-    def __init__(self, app: ASGIApp, *, state: State, margin_ms: int) -> None:
+    def __init__(self, app: ASGIApp, *, state: State, margin_ms: int, log: RequestLog | None = None) -> None:
         self._app = app
         self._state = state
         self._margin_ms = margin_ms
+        self._log = log or RequestLog()
         self._translate = Translator(app)
 
     async def __call__(self, event: object, context: Any) -> dict[str, Any]:
         """The proxy answer. Raises UnsupportedEvent where there is no HTTP caller to answer."""
-        record = InvocationRecord(request_id=context.aws_request_id)
+        record = self._log.begin(
+            aws_request_id=context.aws_request_id, trace_id=xray_trace_id(os.environ.get(TRACE_VARIABLE))
+        )
         try:
-            request = record.request = self._translate(_parsed(event), context)
+            request = self._request(event, context, record)
+            response = await self._respond(request, record)
+            reply = request.reply(response.status, response.headers, response.body)
+            if len(response.body) > SURELY_FITS and len(json.dumps(reply)) > MAX_RESPONSE_BYTES:
+                error = ServerFault(TOO_LARGE, code="response_too_large")
+                record.refused(error)
+                response = error_response(error, record.request_id)
+                reply = request.reply(response.status, response.headers, response.body)
+            record.status, record.sent_bytes = response.status, len(response.body)
+            return reply
         except UnsupportedEvent as error:
-            record.write(outcome="failed", status=0, sent_bytes=0, fault=fault_of(error))
+            record.failed(error)
             raise
+        finally:
+            self._log.write(record)
+
+    def _request(self, event: object, context: Any, record: RequestRecord) -> Request:
+        request = self._translate(_parsed(event), context)
+        record.source = request.source
         remaining_ms = context.get_remaining_time_in_millis()
         request.scope["state"] = request_state(self._state, remaining_ms=remaining_ms, margin_ms=self._margin_ms)
-        response, fault = await self._respond(request)
-        reply = request.reply(response.status, response.headers, response.body)
-        if len(response.body) > SURELY_FITS and len(json.dumps(reply)) > MAX_RESPONSE_BYTES:
-            response = error_response(ServerFault(TOO_LARGE, code="response_too_large"))
-            reply = request.reply(response.status, response.headers, response.body)
-        record.write(outcome="complete", status=response.status, sent_bytes=len(response.body), fault=fault)
-        return reply
+        request.scope[RECORD] = record
+        return request
 
-    async def _respond(self, request: Request) -> tuple[Response, Fault | None]:
+    async def _respond(self, request: Request, record: RequestRecord) -> Response:
         collector = Collector()
-        fault: Fault | None = None
         try:
             collector.request = request.body()
             await self._app(request.scope, collector.receive, collector.send)
             if not collector.complete.is_set():
                 raise IncompleteResponse
         except InvalidRequest as error:
-            return error_response(error), None
+            record.refused(error)
+            return error_response(error, record.request_id)
         except Exception as error:
-            fault = fault_of(error)
+            record.failed(error)
         if not collector.complete.is_set():
-            return error_response(ServerFault("The server failed to answer; its log says why.")), fault
+            return error_response(ServerFault("The server failed to answer; its log says why."), record.request_id)
         has_body = request.scope["method"] != "HEAD" and collector.status not in (204, 304)
         body = bytes(collector.body) if has_body else b""
-        return Response(status=collector.status, headers=collector.headers, body=body), fault
+        return Response(status=collector.status, headers=collector.headers, body=body)
 
 
 def _parsed(event: object) -> Event:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from handler import scope
 from handler.aws.asgi import State
 
+# Where X-Ray's SDK looks for the trace header of the invocation.
+TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LambdaContext:

@@ -58,13 +58,14 @@ def _stack(error: BaseException) -> tuple[str, ...]:
     return tuple(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
 
 
-def error_response(error: EndpointError) -> Response:
+def error_response(error: EndpointError, request_id: str) -> Response:
     """`{"error": {message, type, param, code}}`. Nothing of the kind that arises here is worth a retry."""
     content = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
     body = json.dumps({"error": content}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", request_id.encode()),
         (b"x-should-retry", b"true" if error.retryable else b"false"),
     ]
     return Response(status=error.status, headers=headers, body=body)

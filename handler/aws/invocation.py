@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from handler.aws.asgi import ASGIApp, State
-from handler.aws.context import LambdaContext, request_state
+from handler.aws.context import TRACE_VARIABLE, LambdaContext, request_state
 from handler.aws.events import Request, Translator, UnsupportedEvent, parse_event
 from handler.aws.exchange import Exchange, Phase, ReaderGone
 from handler.aws.failures import Fault, IncompleteResponse, error_response, fault_of
-from handler.aws.record import InvocationRecord
 from handler.aws.runtime_client import Invocation, RuntimeApiError, RuntimeClient
 from handler.errors import InvalidRequest
-from handler.scope import ERROR_TRAILERS
-
-TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
+from handler.record import RequestLog, RequestRecord
+from handler.scope import ERROR_TRAILERS, RECORD
+from handler.trace_id import xray_trace_id
 
 
 class Stopping(RuntimeError):
@@ -28,43 +27,48 @@ class Stopping(RuntimeError):
 class InvocationRunner:
     """Runs invocations of one application. `margin_ms`: how long before Lambda's deadline an answer has to end."""
 
-    def __init__(self, app: ASGIApp, *, state: State, margin_ms: int) -> None:
+    def __init__(self, app: ASGIApp, *, state: State, margin_ms: int, log: RequestLog | None = None) -> None:
         self._app = app
         self._state = state
         self._margin_ms = margin_ms
+        self._log = log or RequestLog()
         self._translate = Translator(app)
 
     async def run(self, client: RuntimeClient, invocation: Invocation) -> None:
         """Answers the invocation, one way or another, and logs one line. Raises only CancelledError."""
-        record = InvocationRecord(request_id=invocation.request_id)
+        record = self._log.begin(aws_request_id=invocation.request_id, trace_id=xray_trace_id(invocation.trace_id))
         exchange = Exchange(client, invocation)
         fault: Fault | None = None
         try:
-            record.request = request = self._request(invocation)
+            request = self._request(invocation, record)
             exchange = Exchange(client, invocation, body=request.body(), method=request.scope["method"])
             await self._app(request.scope, exchange.receive, exchange.send)
             if exchange.phase in (Phase.WAITING, Phase.STREAMING):
                 raise IncompleteResponse
         except asyncio.CancelledError:
-            fault = fault_of(Stopping())
+            fault = _failed(record, Stopping())
             raise
         except UnsupportedEvent as error:
-            fault = fault_of(error)
+            fault = _failed(record, error)
         except InvalidRequest as error:
-            fault = await _answer(exchange, error)
+            fault = await _answer(exchange, error, record)
         except Exception as error:
-            fault = None if _tells_of_reader(error) else fault_of(error)
+            fault = None if _tells_of_reader(error) else _failed(record, error)
         finally:
             await _finish(exchange, fault)
-            record.write(outcome=exchange.phase, status=exchange.status, sent_bytes=exchange.sent_bytes, fault=fault)
+            record.status, record.sent_bytes = exchange.status or None, exchange.sent_bytes
+            record.disconnected = record.disconnected or exchange.phase is Phase.GONE
+            self._log.write(record)
 
-    def _request(self, invocation: Invocation) -> Request:
+    def _request(self, invocation: Invocation, record: RequestRecord) -> Request:
         context = LambdaContext(
             aws_request_id=invocation.request_id,
             invoked_function_arn=invocation.function_arn,
             deadline_ms=invocation.deadline_ms,
         )
         request = self._translate(parse_event(invocation.event), context)
+        record.source = request.source
+        request.scope[RECORD] = record
         request.scope["state"] = request_state(
             self._state, remaining_ms=context.get_remaining_time_in_millis(), margin_ms=self._margin_ms
         )
@@ -72,13 +76,19 @@ class InvocationRunner:
         return request
 
 
-async def _answer(exchange: Exchange, error: InvalidRequest) -> Fault | None:
+async def _answer(exchange: Exchange, error: InvalidRequest, record: RequestRecord) -> Fault | None:
     """A 4xx from here where the application was not reached; a fault where it let one of its own escape."""
     if exchange.phase is not Phase.WAITING:
-        return fault_of(error)
+        return _failed(record, error)
+    record.refused(error)
     with suppress(OSError):
-        await exchange.respond(error_response(error))
+        await exchange.respond(error_response(error, record.request_id))
     return None
+
+
+def _failed(record: RequestRecord, error: BaseException) -> Fault:
+    record.failed(error)
+    return fault_of(error)
 
 
 def _tells_of_reader(error: BaseException | None) -> bool:

@@ -15,6 +15,7 @@ from handler.aws.invocation import InvocationRunner, trace
 from handler.aws.lifespan import Lifespan
 from handler.aws.runtime_client import Invocation, RuntimeApiError, RuntimeClient
 from handler.aws.snapstart import INIT_TYPE, RestoreHook, await_restore
+from handler.record import RequestLog
 
 # Lambda kills two seconds after SIGTERM: answers under way get half of that, in seconds.
 STOP_GRACE = 1.0
@@ -29,12 +30,13 @@ async def serve_streaming(
     max_concurrency: int = 1,
     deadline_margin_ms: int = 1500,
     on_restore: Sequence[RestoreHook] = (),
+    log: RequestLog | None = None,
 ) -> None:
     """Serves `app` until SIGTERM or SIGINT, then returns.
 
     `runtime_api` is `host:port`; `init_type` is AWS_LAMBDA_INITIALIZATION_TYPE; `max_concurrency` is
     AWS_LAMBDA_MAX_CONCURRENCY. Each request's `scope["state"]` is a copy of the lifespan's, with `deadline`: the
-    `time.monotonic()` seconds at which its answer has to end.
+    `time.monotonic()` seconds at which its answer has to end. Each invocation is a line of `log`.
 
     Raises SystemExit(1) where the application cannot start (Lambda has been told), RuntimeApiError or OSError where
     the Runtime API cannot be talked to.
@@ -44,7 +46,7 @@ async def serve_streaming(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     lifespan = Lifespan(app)
     state = await _initialise(lifespan, runtime_api, init_type, on_restore)
-    runner = InvocationRunner(app, state=state, margin_ms=deadline_margin_ms)
+    runner = InvocationRunner(app, state=state, margin_ms=deadline_margin_ms, log=log)
     workers = [
         asyncio.create_task(_work(runner, RuntimeClient(runtime_api), stop, alone=max_concurrency == 1))
         for _ in range(max_concurrency)

@@ -20,13 +20,19 @@ from handler.aws.buffered import BufferedHandler
 from handler.aws.lifespan import Lifespan
 from handler.aws.runtime_client import report_init_error
 from handler.aws.snapstart import RestoreHook
+from handler.record import LOGGER, RequestLog
 
 MODULE = "handler_published_to_awslambdaric"
 FUNCTION = "handle"
 
 
 def serve_buffered(
-    app: ASGIApp, *, runtime_api: str, deadline_margin_ms: int = 1500, on_restore: Sequence[RestoreHook] = ()
+    app: ASGIApp,
+    *,
+    runtime_api: str,
+    deadline_margin_ms: int = 1500,
+    on_restore: Sequence[RestoreHook] = (),
+    log: RequestLog | None = None,
 ) -> None:
     """Serves `app` until SIGTERM, in the main thread, with an event loop of its own.
 
@@ -36,7 +42,7 @@ def serve_buffered(
     with asyncio.Runner() as runner:
         lifespan = Lifespan(app)
         try:
-            handle = runner.run(_start(app, lifespan, deadline_margin_ms))
+            handle = runner.run(_start(app, lifespan, deadline_margin_ms, log))
         except Exception as error:
             report_init_error(runtime_api, error)
             raise SystemExit(1) from error
@@ -46,8 +52,8 @@ def serve_buffered(
             runner.run(lifespan.shutdown())
 
 
-async def _start(app: ASGIApp, lifespan: Lifespan, margin_ms: int) -> BufferedHandler:
-    return BufferedHandler(app, state=await lifespan.startup(), margin_ms=margin_ms)
+async def _start(app: ASGIApp, lifespan: Lifespan, margin_ms: int, log: RequestLog | None) -> BufferedHandler:
+    return BufferedHandler(app, state=await lifespan.startup(), margin_ms=margin_ms, log=log)
 
 
 def _run(handle: Any, runtime_api: str, on_restore: Sequence[RestoreHook]) -> None:
@@ -60,10 +66,19 @@ def _run(handle: Any, runtime_api: str, on_restore: Sequence[RestoreHook]) -> No
     module = ModuleType(MODULE)
     setattr(module, FUNCTION, handle)
     sys.modules[MODULE] = module
-    logging.getLogger().handlers.clear()  # awslambdaric adds its own, in the function's log format
+    _log_requests_as_they_are()
     client = StoppableClient(LambdaRuntimeClient(runtime_api))
     signal.signal(signal.SIGTERM, client.stop)
     bootstrap.run(f"{MODULE}.{FUNCTION}", client)
+
+
+def _log_requests_as_they_are() -> None:
+    """awslambdaric logs in the function's log format, which would wrap our lines of JSON: they keep the handlers that
+    there are, and everything else leaves those to it."""
+    root = logging.getLogger()
+    LOGGER.handlers = list(root.handlers)
+    LOGGER.propagate = False
+    root.handlers.clear()
 
 
 class StoppableClient:

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -303,7 +304,11 @@ async def test_the_log_has_one_line_of_numbers_and_no_text(
     entry = json.loads(line)
     assert isinstance(entry.pop("ms"), int)
     assert isinstance(entry.pop("ttft_ms"), int)
+    assert entry.pop("tokens_per_second") > 0
+    assert datetime.fromisoformat(entry.pop("timestamp")) <= datetime.now(tz=UTC)
     assert entry == {
+        "event": "request",
+        "level": "INFO",
         "request_id": response.headers["x-request-id"],
         "method": "POST",
         "path": CHAT,
@@ -315,6 +320,7 @@ async def test_the_log_has_one_line_of_numbers_and_no_text(
         "completion_tokens": 15,
         "cached_tokens": 0,
         "finish_reason": "stop",
+        "cold": True,
     }
     assert "private" not in line
 

@@ -10,10 +10,10 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from handler.api.answers import fold_answer, stream_answer
 from handler.api.chunks import AnswerForm, Chunks, Envelope, dumps, logprobs_object
-from handler.api.record import RequestRecord
 from handler.api.values import JsonObject
 from handler.chat.deltas import ChatEvent, ReasoningDelta, Stopped, TextDelta, ToolCallArguments, ToolCallStart
 from handler.engine.events import Finished, SampledToken, TokenLogprob, Usage
+from handler.record import RequestRecord
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVELOPE = Envelope(id="chatcmpl-1", created=1_700_000_000, model="smol", fingerprint="fp_0123456789")

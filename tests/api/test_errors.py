@@ -111,9 +111,12 @@ async def test_a_fault_of_ours_tells_the_caller_nothing_and_the_log_no_prompt(
         }
     }
     assert response.status_code == (200 if stream else 500)
-    log = [record.getMessage() for record in caplog.records if record.name.startswith("handler")]
-    assert any("RuntimeError at " in line and response.headers["x-request-id"] in line for line in log)
-    assert not any(secret in line or "scripted failure" in line for line in log)
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("handler")]
+    entry = json.loads(line)
+    assert (entry["request_id"], entry["error"]) == (response.headers["x-request-id"], "RuntimeError")
+    assert (entry["level"], "tests/fakes.py" in entry["stack"][0]) == ("ERROR", True)
+    assert secret not in line
+    assert "scripted failure" not in line
 
 
 async def test_a_preflight_that_the_settings_refuse_has_the_same_shape(make_client: MakeClient) -> None:

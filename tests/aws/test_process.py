@@ -53,7 +53,7 @@ async def test_sigterm_ends_a_waiting_process_with_0_after_its_lifespan(mode: st
         printed, logged = await process.communicate()
         assert post.path == "/invocation/id-1/response"
         assert (printed.splitlines()[-1], process.returncode) == (b"shut down", 0)
-        assert (logged + printed).count(b'"event": "invocation"') == 1
+        assert (logged + printed).count(b'{"event": "request"') == 1
 
 
 @both_modes

@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 from handler.api.chunks import dumps
-from handler.api.record import RequestRecord
 from handler.api.responses.events import ResponseEvents
 from handler.api.sse import event
 from handler.api.values import JsonObject
 from handler.chat.deltas import ChatEvent, ReasoningDelta, Stopped, TextDelta, ToolCallArguments
 from handler.engine.events import Finished
+from handler.record import RequestRecord
 
 
 async def stream_response(

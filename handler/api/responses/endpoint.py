@@ -11,13 +11,13 @@ from handler.api.answering import Answering, dropped_header, receive_object
 from handler.api.auth import tenant_of
 from handler.api.limits import Limits
 from handler.api.models import Models
-from handler.api.record import RequestRecord
 from handler.api.responses.answers import fold_response, named_events, stream_response
 from handler.api.responses.events import ResponseEvents
 from handler.api.responses.objects import Head
 from handler.api.responses.request import ResponsesRequest, naming_own_fields, read_responses_request
 from handler.chat.service import ChatService, PreparedChat
 from handler.errors import EndpointError
+from handler.record import RequestRecord
 
 
 async def create_response(request: Request, *, models: Models, answering: Answering, limits: Limits) -> Response:
@@ -32,7 +32,7 @@ async def create_response(request: Request, *, models: Models, answering: Answer
     with answering.turn(request) as turn:
         service = await turn.hold(slot)
         head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
-        response = ResponseEvents(head, new_id=_new_id, clock=time.time)
+        response = ResponseEvents(head, new_id=_new_id, clock=time.time, cost=record.told_cost)
         prepare = partial(_prepare, service, asked, tenant_of(request.scope))
         headers = dropped_header(asked.dropped)
         if asked.stream:

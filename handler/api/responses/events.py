@@ -23,12 +23,21 @@ from handler.errors import EndpointError
 
 
 class ResponseEvents:
-    """The events of one response. `new_id` makes an id of a prefix (msg, fc, rs), `clock` tells Unix seconds."""
+    """The events of one response. `new_id` makes an id of a prefix (msg, fc, rs), `clock` tells Unix seconds, `cost`
+    what the response has cost in USD, None where that is not told."""
 
-    def __init__(self, head: Head, *, new_id: Callable[[str], str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        head: Head,
+        *,
+        new_id: Callable[[str], str],
+        clock: Callable[[], float],
+        cost: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._head = head
         self._new_id = new_id
         self._clock = clock
+        self._cost = cost
         self._number = 0
         self._done: list[Json] = []
         self._open: OutputItem | None = None
@@ -103,7 +112,7 @@ class ResponseEvents:
         yield from self._close("incomplete" if reason == "length" else "completed")
 
     def _finish(self, usage: Usage) -> Event:
-        told = usage_object(usage)
+        told = usage_object(usage, self._cost())
         if self._reason == "length":
             why: JsonObject = {"reason": "max_output_tokens"}
             self.whole = self._head.response("incomplete", self._done, usage=told, incomplete_details=why)

@@ -53,12 +53,14 @@ class Head:
         return response
 
 
-def usage_object(usage: Usage) -> JsonObject:
-    """Token counts as `ResponseUsage`."""
+def usage_object(usage: Usage, cost: float | None = None) -> JsonObject:
+    """Token counts as `ResponseUsage`; with the cost in USD, where it is told."""
+    told: JsonObject = {} if cost is None else {"cost": cost}
     return {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        **told,
     }

@@ -14,8 +14,8 @@ from handler.api.chat_request import ChatRequest, read_chat_request
 from handler.api.chunks import AnswerForm, Envelope
 from handler.api.limits import Limits
 from handler.api.models import Models
-from handler.api.record import RequestRecord
 from handler.chat.service import ChatService, PreparedChat
+from handler.record import RequestRecord
 
 
 def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIRouter:

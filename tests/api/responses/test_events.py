@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from handler.api.record import RequestRecord
 from handler.api.responses.answers import fold_response, named_events, stream_response
 from handler.api.responses.events import ResponseEvents
 from handler.api.responses.objects import Head
@@ -23,6 +22,7 @@ from handler.chat.deltas import (
 )
 from handler.engine.events import Finished, SampledToken, TokenLogprob, Usage
 from handler.errors import ServerFault
+from handler.record import RequestRecord
 from tests.contract.bodies import event_faults, faults
 
 GOLDEN = Path(__file__).parent / "golden"
