@@ -75,6 +75,35 @@ class BlockFormat:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class OffsetBlockFormat:
+    """4-bit weights in blocks with offsets: MatMulNBits for the steps, and a small product for the offsets, which
+    each multiply the sum of their block's activations."""
+
+    layout: Blocks
+
+    def __call__(self, graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
+        sums = self._block_sums(graph, x, matrices[0].name)
+        return [_biased(graph, matrix, self._product(graph, x, sums, matrix)) for matrix in matrices]
+
+    def _block_sums(self, graph: GraphWriter, x: str, name: str) -> str:
+        """[batch, step, blocks]"""
+        size = self.layout.block_size
+        shape = graph.constant("offsets.shape", np.array([0, 0, -1, size], np.int64))
+        axis = graph.constant("offsets.axis", np.array([-1], np.int64))
+        blocked = graph.node("Reshape", [x, shape], f"{name}.blocked")
+        return graph.node("ReduceSum", [blocked, axis], f"{name}.block_sums", keepdims=0)
+
+    def _product(self, graph: GraphWriter, x: str, sums: str, matrix: Matrix) -> str:
+        stored = quantize.offset_blocks(matrix.weight, self.layout)
+        values = graph.constant(f"{matrix.name}.weight", stored.values)
+        scales = graph.constant(f"{matrix.name}.scales", stored.scales)
+        steps = _matmul_n_bits(graph, x, [values, scales], matrix, self.layout, f"{matrix.name}.steps")
+        offsets = graph.constant(f"{matrix.name}.offsets", stored.offsets.T)
+        added = graph.node("MatMul", [sums, offsets], f"{matrix.name}.offset")
+        return graph.node("Add", [steps, added], f"{matrix.name}.product")
+
+
 def full_product(graph: GraphWriter, x: str, matrix: Matrix, output: str) -> str:
     """x · weight.T in float32, without the bias."""
     weight = graph.constant(f"{matrix.name}.weight", matrix.weight)
@@ -84,10 +113,16 @@ def full_product(graph: GraphWriter, x: str, matrix: Matrix, output: str) -> str
 
 def block_product(graph: GraphWriter, x: str, matrix: Matrix, layout: Blocks, output: str) -> str:
     """x · weight.T with the weight in blocks, without the bias."""
+    return _matmul_n_bits(graph, x, store_blocks(graph, matrix, layout), matrix, layout, output)
+
+
+def _matmul_n_bits(
+    graph: GraphWriter, x: str, stored: Sequence[str], matrix: Matrix, layout: Blocks, output: str
+) -> str:
     outputs, inputs = matrix.weight.shape
     return graph.node(
         "MatMulNBits",
-        [x, *store_blocks(graph, matrix, layout)],
+        [x, *stored],
         output,
         domain=CONTRIB,
         N=outputs,
@@ -115,6 +150,8 @@ def of(recipe: Recipe, kind: Format) -> LinearFormat:
     """The callable for one of the recipe's formats."""
     if kind == "blocks" and recipe.blocks is not None:
         return BlockFormat(recipe.blocks)
+    if kind == "offset blocks" and recipe.blocks is not None:
+        return OffsetBlockFormat(recipe.blocks)
     return _WHOLE[kind]
 
 

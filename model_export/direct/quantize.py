@@ -9,6 +9,7 @@ from model_export.errors import ExportError
 from model_export.recipes import Blocks
 
 MIDDLE = 128  # what stands for 0 in eight bits
+_MIDDLE4 = 8  # and in four, where there is no zero point
 
 _Weights = NDArray[np.float32]
 
@@ -34,6 +35,18 @@ class Blocked:
     zero_points: NDArray[np.uint8] | None
 
 
+@dataclass(frozen=True, slots=True)
+class OffsetBlocks:
+    """Four bits in MatMulNBits' layout, with an offset of its own per block: weight ≈ (value − 8) × scale + offset.
+
+    `values` uint8 [out, blocks, bytes per block], the lower nibble first; `scales` and `offsets` float32 [out, blocks].
+    """
+
+    values: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+
+
 def columns(weight: _Weights) -> Columns:
     """Eight bits, of which no two neighbours add up to more than 128.
 
@@ -50,19 +63,53 @@ def columns(weight: _Weights) -> Columns:
 
 def blocks(weight: _Weights, layout: Blocks) -> Blocked:
     """Blockwise integers. Raises ExportError if the inputs do not divide into blocks."""
+    blocked = _blocked(weight, layout)
+    return _symmetric8(blocked) if layout.symmetric else _asymmetric4(blocked)
+
+
+def offset_blocks(weight: _Weights, layout: Blocks) -> OffsetBlocks:
+    """Sixteen steps per block, laid as a GGUF file's Q4_1 lays them (from the least weight to the largest) or as its
+    Q4_0 does (eight below zero, the largest magnitude at their end): whichever is nearer to the weights.
+
+    What comes from such a file stays as it is. Raises ExportError if the inputs do not divide into blocks.
+    """
+    blocked = _blocked(weight, layout)
+    low, high = blocked.min(axis=2), blocked.max(axis=2)
+    between = _nonzero((high - low) / 15)
+    around = _nonzero(np.where(-low > high, low, high) / -_MIDDLE4)
+    laid = [(between, low + _MIDDLE4 * between), (around, np.zeros_like(around))]
+    errors = [_offset_error(blocked, *steps) for steps in laid]
+    scales, offsets = (np.where(errors[0] <= errors[1], first, second) for first, second in zip(*laid, strict=True))
+    return OffsetBlocks(_nibbles(_steps(blocked, scales, offsets).astype(np.uint8)), scales, offsets)
+
+
+def _blocked(weight: _Weights, layout: Blocks) -> _Weights:
+    """[out, blocks, block size]"""
     outputs, inputs = weight.shape
     if inputs % layout.block_size:
         raise ExportError(
             f"a weight with {inputs} inputs does not divide into blocks of {layout.block_size}: use `--recipe fp32`"
         )
-    blocked = weight.reshape(outputs, -1, layout.block_size)
-    return _symmetric8(blocked) if layout.symmetric else _asymmetric4(blocked)
+    return weight.reshape(outputs, -1, layout.block_size)
 
 
 def _symmetric8(blocked: _Weights) -> Blocked:
     scales = _nonzero(np.abs(blocked).max(axis=2) / 127)
     values = np.rint(blocked / scales[..., None]) + MIDDLE
     return Blocked(values.astype(np.uint8), scales, None)
+
+
+def _steps(blocked: _Weights, scales: _Weights, offsets: _Weights) -> _Weights:
+    """Which of the sixteen steps is nearest to each weight."""
+    nearest: _Weights = np.rint((blocked - offsets[..., None]) / scales[..., None]) + _MIDDLE4
+    return nearest.clip(0, 15)
+
+
+def _offset_error(blocked: _Weights, scales: _Weights, offsets: _Weights) -> _Weights:
+    """Sum of squares per block."""
+    found = (_steps(blocked, scales, offsets) - _MIDDLE4) * scales[..., None] + offsets[..., None]
+    error: _Weights = np.square(found - blocked).sum(axis=2)
+    return error
 
 
 def _asymmetric4(blocked: _Weights) -> Blocked:
@@ -83,4 +130,4 @@ def _nibbles(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _nonzero(scales: _Weights) -> NDArray[np.float32]:
     """A column or block of zeros would divide by zero; any scale represents it."""
-    return np.where(scales > 0, scales, 1).astype(np.float32)
+    return np.where(scales != 0, scales, 1).astype(np.float32)

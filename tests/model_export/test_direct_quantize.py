@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType
+from gguf.quants import dequantize
+from gguf.quants import quantize as quantize_gguf
 
 from model_export.direct import quantize
 from model_export.errors import ExportError
@@ -33,6 +36,34 @@ def test_four_bits_by_hand() -> None:
     np.testing.assert_array_equal(stored.values, [[[0x20, 0xF4, *[0x22] * 14]]])
 
 
+def test_blocks_with_offsets_by_hand() -> None:
+    weight = np.zeros((1, 64), np.float32)
+    weight[0, :32] = [1, 1.5, 4, 8.5] * 8  # from end to end: steps of 0.5, the middle one is 5
+    weight[0, 32:] = [-4, 0, 0.5, 3] * 8  # the largest is eight steps below zero
+    stored = quantize.offset_blocks(weight, Blocks(bits=4))
+    np.testing.assert_array_equal(stored.scales, [[0.5, 0.5]])
+    np.testing.assert_array_equal(stored.offsets, [[5, 0]])
+    np.testing.assert_array_equal(stored.values, [[[0x10, 0xF6] * 8, [0x80, 0xE9] * 8]])
+
+
+@pytest.mark.parametrize("kind", [GGMLQuantizationType.Q4_0, GGMLQuantizationType.Q4_1], ids=lambda kind: kind.name)
+def test_blocks_with_offsets_keep_what_a_gguf_file_holds(kind: GGMLQuantizationType) -> None:
+    weight = np.random.default_rng(1).normal(size=(48, 320)).astype(np.float32)
+    weight[3, :64] = 0
+    weight[4, 32:96] = 0.25
+    held = dequantize(quantize_gguf(weight, kind), kind)
+    np.testing.assert_allclose(_with_offsets(quantize.offset_blocks(held, Blocks(bits=4))), held, atol=2e-6)
+
+
+def test_blocks_with_offsets_are_never_further_off_than_half_a_step_between_the_ends() -> None:
+    weight = np.random.default_rng(2).standard_t(3, size=(64, 320)).astype(np.float32)
+    stored = quantize.offset_blocks(weight, Blocks(bits=4))
+    blocked = weight.reshape(64, -1, 32)
+    half = (blocked.max(axis=2) - blocked.min(axis=2)) / 30
+    errors = (_with_offsets(stored) - weight).reshape(blocked.shape)
+    assert (np.square(errors).sum(axis=2) <= 32 * np.square(half) * 1.001).all()
+
+
 @pytest.mark.parametrize("block_size", [16, 32, 64])
 @pytest.mark.parametrize("bits", [4, 8])
 def test_blocks_stand_for_the_weights_to_half_a_step(bits: int, block_size: int) -> None:
@@ -55,6 +86,12 @@ def test_an_odd_number_of_zero_points_fills_whole_bytes() -> None:
 def test_inputs_must_divide_into_blocks() -> None:
     with pytest.raises(ExportError, match="40 inputs does not divide into blocks of 32"):
         quantize.blocks(np.ones((2, 40), np.float32), Blocks(bits=8))
+
+
+def _with_offsets(stored: quantize.OffsetBlocks) -> np.ndarray:
+    nibbles = np.stack([stored.values & 15, stored.values >> 4], axis=-1).reshape(*stored.scales.shape, -1)
+    found = (nibbles.astype(np.float32) - 8) * stored.scales[..., None] + stored.offsets[..., None]
+    return found.reshape(len(found), -1)
 
 
 def _dequantized(stored: quantize.Blocked, bits: int) -> np.ndarray:
