@@ -1,7 +1,7 @@
 """Counts how many answers of a model differ between alone and in company: `python -m tests.oracles.company`.
 
 Each prompt is a piece of the exporter's text; answers come a few rounds apart, eight in flight, some with long prompts.
-One line of JSON for each temperature.
+One line of JSON for each temperature. The sampled ones have seeds: those share no step, and are to differ never.
 """
 
 import argparse
@@ -38,7 +38,10 @@ class Model:
         return [token_ids[stride * i : stride * i + LENGTHS[i % len(LENGTHS)]] for i in range(count)]
 
     def answer(self, prompt: Sequence[int], seed: int, temperature: float, tokens: int) -> Generator[Event, None, None]:
-        params = GenerationParams(temperature=temperature, seed=seed, max_tokens=tokens, ignore_eos=True)
+        """Sampled answers need a seed to be told twice, and so have no company; greedy ones have none, and do."""
+        params = GenerationParams(
+            temperature=temperature, seed=seed if temperature else None, max_tokens=tokens, ignore_eos=True
+        )
         ends = self._manifest.end_token_ids
         return generate(self._decoder, self._tokenizer, prompt, params, ends, should_stop=lambda: False)
 
