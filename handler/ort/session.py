@@ -6,6 +6,8 @@ from pathlib import Path
 import onnxruntime
 
 from handler.errors import ArtifactError
+from handler.memory_files import in_memory
+from handler.ort.in_memory import open_in_memory
 
 # How long a thread spins for want of work: longer than a pause between two tokens of a stream. The default is long
 # enough to keep a core busy while the session is made, where the rest of a start wants it.
@@ -30,7 +32,11 @@ def open_session(path: Path, *, threads: int, spinning: bool = True) -> onnxrunt
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # fatal only: what goes wrong is raised, and said once
     try:
+        if in_memory(path):
+            return open_in_memory(path, options)
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except ArtifactError:
+        raise
     except Exception as error:  # onnxruntime's own classes have no other base in common
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{path} cannot be loaded ({reason}): export the model again") from None
