@@ -1,16 +1,13 @@
 """Whether an exported model's files are the ones that its manifest names. Pure but for reading them."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from handler.errors import ArtifactError
-from handler.manifest import FileEntry, ModelManifest
+from handler.manifest import PART_BYTES, FileEntry, ModelManifest
 
-# Bytes read at a time. Reading and hashing release the GIL, and who imports beside it gives it back up to 5 ms later:
-# the fewer turns, the better.
-_BLOCK = 16 * 1024 * 1024
 _THREADS = 4  # more than this only fights over the disk
 
 
@@ -36,17 +33,30 @@ def verify_files(directory: Path, manifest: ModelManifest, *, full: bool) -> Non
 
 def describe_file(path: Path, report: Callable[[int], None] = lambda _read: None) -> FileEntry:
     """The manifest's entry for a file. `report` is called with the number of bytes read since the last call."""
-    return FileEntry(sha256=sha256_file(path, report), size=path.stat().st_size)
+    size, whole, parts = path.stat().st_size, hashlib.sha256(), []
+    for part in _parts(path):
+        whole.update(part)
+        parts.append(hashlib.sha256(part).hexdigest())
+        report(len(part))
+    return FileEntry(sha256=whole.hexdigest(), size=size, parts=tuple(parts) if len(parts) > 1 else ())
 
 
-def sha256_file(path: Path, report: Callable[[int], None] = lambda _read: None) -> str:
-    """The file's sha256 in hex, read in blocks."""
+def sha256_file(path: Path) -> str:
+    """The file's sha256 in hex."""
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file, memoryview(bytearray(min(_BLOCK, path.stat().st_size))) as block:
-        while block and (count := file.readinto(block)):
-            digest.update(block[:count])
-            report(count)
+    for part in _parts(path):
+        digest.update(part)
     return digest.hexdigest()
+
+
+def _parts(path: Path) -> Iterator[memoryview]:
+    """The file in parts of `PART_BYTES`; each is overwritten by the next.
+
+    They are large: reading and hashing release the GIL, and who imports beside it gives it back up to 5 ms later.
+    """
+    with path.open("rb") as file, memoryview(bytearray(min(PART_BYTES, path.stat().st_size))) as part:
+        while part and (count := file.readinto(part)):
+            yield part[:count]
 
 
 _AGAIN = "it was damaged or changed after the export: export the model again"

@@ -5,7 +5,7 @@ name, dtype and shape, the end tokens, the window, and the quality that the expo
 """
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +17,7 @@ from handler.errors import ArtifactError
 FORMAT_VERSION: Literal[1] = 1
 FILE_NAME = "manifest.json"
 PREFIX_FILE = "prefix.kv"
+PART_BYTES = 16 * 1024 * 1024  # what of a file is read, checked and, if it is damaged, read again by itself
 
 # The names that a decoder graph uses. Both KV layouts share the first block.
 INPUT_IDS = "input_ids"  # int64 [batch, step]
@@ -71,6 +72,13 @@ class Graph(_Frozen):
 class FileEntry(_Frozen):
     sha256: Sha256
     size: int = Field(ge=0, description="bytes")
+    parts: tuple[Sha256, ...] = Field(default=(), description="of each PART_BYTES, where there are several")
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> "FileEntry":
+        if self.parts and len(self.parts) != -(-self.size // PART_BYTES):
+            raise ValueError(f"{len(self.parts)} parts do not make {self.size} bytes")
+        return self
 
 
 class Source(_Frozen):
@@ -161,17 +169,34 @@ class ModelManifest(_Frozen):
             raise ValueError("the prefix is none of the files")
         return self
 
+    @model_validator(mode="after")
+    def _check_names(self) -> "ModelManifest":
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or str(path) != name:
+                raise ValueError(f"{name!r} does not name a file in the model's directory")
+        return self
+
     @classmethod
     def read(cls, directory: Path) -> "ModelManifest":
         """Reads and validates `directory/manifest.json`. Raises ArtifactError naming what is wrong and what to do."""
         path = directory / FILE_NAME
         try:
-            raw = json.loads(path.read_bytes())
+            data = path.read_bytes()
         except FileNotFoundError:
             raise ArtifactError(
                 f"{directory} holds no {FILE_NAME}: export a model with `python -m model_export SOURCE -o {directory}`"
             ) from None
-        except (ValueError, OSError) as error:
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read ({error}): export the model again") from None
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, path: str) -> "ModelManifest":
+        """Validates the bytes of a manifest; `path` is what messages call it. Raises ArtifactError as `read` does."""
+        try:
+            raw = json.loads(data)
+        except ValueError as error:
             raise ArtifactError(f"{path} cannot be read ({error}): export the model again") from None
         version = raw.get("format_version") if isinstance(raw, dict) else None
         if version != FORMAT_VERSION:

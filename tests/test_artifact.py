@@ -41,17 +41,23 @@ def test_a_file_is_described_by_its_hash_and_size(directory: Path) -> None:
 
 def test_hashing_reports_what_it_has_read(directory: Path) -> None:
     read: list[int] = []
-    sha256_file(directory / "a", read.append)
+    describe_file(directory / "a", read.append)
     assert read == [3]
 
 
-def test_a_file_of_several_blocks_has_the_hash_of_the_whole(tmp_path: Path) -> None:
-    size = 33 * 1024 * 1024 + 1  # a block holds 16 MiB
+def test_a_file_of_several_parts_has_the_hash_of_the_whole_and_of_each(tmp_path: Path) -> None:
+    part = 16 * 1024 * 1024
+    size = 2 * part + 1
     content = bytes(range(256)) * (size // 256) + b"!"
     (tmp_path / "large").write_bytes(content)
+    whole = hashlib.sha256(content).hexdigest()
+    pieces = (content[:part], content[part : 2 * part], b"!")
     read: list[int] = []
-    assert sha256_file(tmp_path / "large", read.append) == hashlib.sha256(content).hexdigest()
-    assert (sum(read), len(read)) == (size, 3)
+    assert describe_file(tmp_path / "large", read.append) == FileEntry(
+        sha256=whole, size=size, parts=tuple(hashlib.sha256(piece).hexdigest() for piece in pieces)
+    )
+    assert read == [part, part, 1]
+    assert sha256_file(tmp_path / "large") == whole
 
 
 @pytest.mark.parametrize("full", [False, True])

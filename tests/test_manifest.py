@@ -45,6 +45,13 @@ def test_a_manifest_from_before_prefixes_is_read(tmp_path: Path) -> None:
     assert ModelManifest.read(tmp_path) == manifest()
 
 
+def test_a_manifest_from_before_parts_is_read(tmp_path: Path) -> None:
+    older = manifest().model_dump(mode="json")
+    del older["files"]["model.onnx"]["parts"]
+    (tmp_path / "manifest.json").write_text(json.dumps(older))
+    assert ModelManifest.read(tmp_path) == manifest()
+
+
 def test_past_lists_the_kv_inputs() -> None:
     assert [spec.name for spec in manifest().graph.past] == ["past_key_values.0.key"]
 
@@ -61,8 +68,25 @@ def test_a_directory_without_a_manifest_says_how_to_export(tmp_path: Path) -> No
         ({"vocab_size": 0}, "vocab_size: Input should be greater than 0"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"prefix": {"tokens": 20}}, "the prefix is none of the files"),
+        (
+            {"files": {"a": {"sha256": "0" * 64, "size": 2**24, "parts": ["0" * 64] * 2}}},
+            "2 parts do not make 16777216",
+        ),
+        (
+            {"files": {"../a": {"sha256": "0" * 64, "size": 1}}},
+            r"'\.\./a' does not name a file in the model's directory",
+        ),
+        ({"files": {"/a": {"sha256": "0" * 64, "size": 1}}}, "'/a' does not name a file in the model's directory"),
     ],
-    ids=["another format", "out of bounds", "an unknown key", "a prefix that is not there"],
+    ids=[
+        "another format",
+        "out of bounds",
+        "an unknown key",
+        "a prefix that is not there",
+        "parts that do not add up",
+        "a file outside",
+        "a file anywhere",
+    ],
 )
 def test_a_manifest_that_is_not_right_is_refused(tmp_path: Path, change: dict[str, object], says: str) -> None:
     path = manifest().write(tmp_path)
