@@ -22,7 +22,15 @@ class S3Location:
 
     def __str__(self) -> str:
         """As a setting names it."""
-        return f"s3://{self.bucket}/{self.prefix}" + (f"@sha256:{self.sha256}" if self.sha256 else "")
+        return self.unpinned + (f"@sha256:{self.sha256}" if self.sha256 else "")
+
+    @property
+    def unpinned(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    def url(self, name: str) -> str:
+        """What messages call that file."""
+        return f"s3://{self.bucket}/{self.key(name)}"
 
     def key(self, name: str) -> str:
         """The key of the model's file `name`."""

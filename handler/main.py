@@ -134,7 +134,7 @@ def _fetch_keys(fetch: Callable[[], None], timeline: Timeline) -> None:
 def open_source(location: "Location") -> "ModelSource":
     """The model at a location, of which the manifest is read and nothing else.
 
-    Raises ArtifactError if it holds no manifest that this server reads.
+    Raises ArtifactError if it holds no manifest that this server reads, ConfigurationError if S3 lets nobody read it.
     """
     from pathlib import Path
 
@@ -142,7 +142,12 @@ def open_source(location: "Location") -> "ModelSource":
 
     if isinstance(location, Path):
         return DirectorySource(location)
-    raise ConfigurationError(f"{location} cannot be read by this version: download it, and name the directory")
+    from handler.aws.store.source import S3Source
+
+    source = S3Source(location)
+    if location.sha256 is None:
+        logger.info("%s may change; %s is what it is now and stays", location, source.pinned)
+    return source
 
 
 def load_chat_service(settings: "Settings") -> "ChatService":
@@ -178,8 +183,10 @@ def _begin_loading(
         return decoder
 
     def check_hashes() -> None:
-        with timeline.beside("hashes"):
+        with timeline.beside("hashes" if files.fetched is None else "store"):
             files.verify()
+        if files.fetched is not None:
+            timeline.count("store_bytes", files.fetched)
 
     weights = threads.submit(read_weights)
     verified = threads.submit(check_hashes)

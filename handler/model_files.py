@@ -15,6 +15,10 @@ class ModelFiles(Protocol):
     """The files on their way. Thread-safe."""
 
     @property
+    def fetched(self) -> int | None:
+        """Bytes that have come from elsewhere so far; None: nothing has to."""
+
+    @property
     def directory(self) -> Path:
         """Where they lie, each under the name that it has in the manifest, once it has come."""
 
@@ -48,6 +52,7 @@ class DirectorySource:
         """Raises ArtifactError if the directory holds no manifest that this server reads."""
         self.directory = directory
         self.manifest = ModelManifest.read(directory)
+        self.fetched: int | None = None
 
     def fetch(self) -> "DirectorySource":
         return self

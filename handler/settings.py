@@ -32,12 +32,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
-    model: _Location = Field(default=Path("/opt/model"), description="directory of an exported model")
+    model: _Location = Field(
+        default=Path("/opt/model"), description="directory of an exported model, or `s3://BUCKET/PREFIX@sha256:DIGEST`"
+    )
     model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="further ids to serve the model under, comma-separated"
     )
     embedding_model: _Location | None = Field(
-        default=None, description="directory of an exported embedding model, served beside the other"
+        default=None, description="directory or `s3://…` of an exported embedding model, served beside the other"
     )
     embedding_model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="further ids to serve the embedding model under, comma-separated"

@@ -23,6 +23,7 @@ class Timeline:
         self._began = clock() - age
         self._ends: dict[str, int] = {}
         self._beside: dict[str, tuple[int, int]] = {}
+        self._counts: dict[str, int] = {}
 
     @classmethod
     def of_process(cls) -> "Timeline":
@@ -49,12 +50,18 @@ class Timeline:
         """From the beginning to the end of the last phase."""
         return [0, *self._ends.values()][-1]
 
+    def count(self, name: str, value: int) -> None:
+        """A number to be told beside the times."""
+        self._counts[name] = value
+
     def to_json(self) -> str:
-        """`phases_ms`: how long each took, in their order. `beside_ms`: begin and end, by their begin."""
+        """`phases_ms`: how long each took, in their order. `beside_ms`: begin and end, by their begin. Then the counts,
+        if there are any."""
         ends = [0, *self._ends.values()]
         phases = {name: ends[at + 1] - ends[at] for at, name in enumerate(self._ends)}
         beside = dict(sorted(self._beside.items(), key=lambda item: item[1]))
-        return json.dumps({"event": "ready", "total_ms": ends[-1], "phases_ms": phases, "beside_ms": beside})
+        told = {"event": "ready", "total_ms": ends[-1], "phases_ms": phases, "beside_ms": beside}
+        return json.dumps(told | self._counts)
 
     def _now(self) -> int:
         return round((self._clock() - self._began) * 1000)

@@ -43,6 +43,19 @@ def test_what_other_threads_do_has_a_begin_and_an_end_and_is_told_by_its_begin()
     assert (told["total_ms"], told["phases_ms"]) == (500, {"app": 500})
 
 
+def test_a_count_is_told_by_its_name() -> None:
+    timeline = Timeline(clock=Clock(0.0, 0.5))
+    timeline.count("store_bytes", 7)
+    timeline.end("app")
+    assert json.loads(timeline.to_json()) == {
+        "event": "ready",
+        "total_ms": 500,
+        "phases_ms": {"app": 500},
+        "beside_ms": {},
+        "store_bytes": 7,
+    }
+
+
 def test_what_fails_beside_is_not_told() -> None:
     timeline = Timeline(clock=Clock(0.0, 0.1, 0.2))
     with pytest.raises(ValueError, match="no"), timeline.beside("session"):
