@@ -1,20 +1,22 @@
-"""The JSON schemas in a caller's Lark text, held to the same rules as any other schema. Pure."""
+"""The JSON schemas and regular expressions in a caller's Lark text, held to the same rules as any other. Pure."""
 
 import json
 import re
 from collections.abc import Iterator
 
 from handler.engine.json_schema import check_schema
-from handler.errors import InvalidRequest
+from handler.engine.regex_size import MAX_EXPANDED, expanded_size
+from handler.errors import InvalidRequest, UnsupportedValue
 
-# What llguidance's Lark reads as one piece: a string, a regular expression, a comment; or where a schema begins.
-_PIECE = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?!/)(?:\\.|[^/\\\n])+/|(?://|#)[^\n]*|%json\s*')
+# What llguidance's Lark reads as one piece: a string, a regular expression, a comment; or where a schema begins. The
+# closing mark is optional, so that text full of marks that nothing closes costs one pass, not one for each.
+_PIECE = re.compile(r'"(?:\\.|[^"\\\n])*"?|/(?!/)(?:\\.|[^/\\\n])*/?|(?://|#)[^\n]*|%json\s*')
 
 
 def with_checked_schemas(text: str, *, param: str) -> str:
     """The text, with every `%json` schema as the grammar engine wants it.
 
-    Raises InvalidRequest or UnsupportedValue, naming `param`, for a schema that cannot be enforced.
+    Raises InvalidRequest or UnsupportedValue, naming `param`, for a schema or an expression that cannot be enforced.
     """
     return "".join(_pieces(text, param))
 
@@ -24,6 +26,12 @@ def _pieces(text: str, param: str) -> Iterator[str]:
     while piece := _PIECE.search(text, done):
         yield text[done : piece.end()]
         done = piece.end()
+        if piece[0].startswith("/") and not piece[0].startswith("//") and expanded_size(piece[0]) > MAX_EXPANDED:
+            raise UnsupportedValue(
+                f"A regular expression in the grammar has more than {MAX_EXPANDED} characters with its repetitions"
+                " written out: repeat less often, or without a bound (*, +).",
+                param=param,
+            )
         if piece[0].startswith("%json"):
             schema, done = _schema(text, done, param)
             yield json.dumps(check_schema(schema, param=param).complete())
