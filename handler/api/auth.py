@@ -45,10 +45,11 @@ class Authentication:
 def presented_key(headers: Headers) -> bytes | None:
     """The bytes of the key that a request carries, if any."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
+    if scheme.lower() != "bearer" or not key.strip(" \t"):
         key = headers.get("x-api-key", "")
-    # Starlette reads header bytes as Latin-1: back to what was sent.
-    return key.strip().encode("latin-1") or None
+    # Starlette reads header bytes as Latin-1: back to what was sent. There a byte of a letter may look like
+    # a space (0x85, 0xA0), so only what HTTP calls one is taken off.
+    return key.strip(" \t").encode("latin-1") or None
 
 
 def tenant_of(scope: Scope) -> bytes:

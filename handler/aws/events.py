@@ -117,7 +117,9 @@ def _clean(event: Event) -> tuple[dict[str, str], Event]:
     hidden = {name: single.pop(name) for name in HIDDEN if name in single}
     cleaned["headers"] = single
     if "multiValueHeaders" in cleaned:
-        lists = {name.lower(): list(values or ()) for name, values in cleaned["multiValueHeaders"].items()}
+        lists: dict[str, list[Any]] = {}
+        for name, values in cleaned["multiValueHeaders"].items():  # names may differ by case only: all values count
+            lists.setdefault(name.lower(), []).extend(values or ())
         for name in HIDDEN:
             if values := lists.pop(name, None):
                 hidden[name] = str(values[-1])

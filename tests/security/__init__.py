@@ -1,0 +1,1 @@
+"""The product under attack: one file for each kind, all listed in docs/security.md."""
