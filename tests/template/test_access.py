@@ -10,7 +10,7 @@ from deployment.plan import Plan
 Plans = Callable[..., Plan]
 
 ALIAS = "${EndpointAliaslive}"
-KEY = {"ApiKeys": "sk-0123456789abcdef"}
+KEY = {"GenerateKey": "true"}
 URL_OPEN = {
     "PublicUrlPermission": {
         "Action": "lambda:InvokeFunctionUrl",

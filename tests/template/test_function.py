@@ -14,9 +14,11 @@ from tests.template.conftest import translated
 
 Plans = Callable[..., Plan]
 
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf"
+
 # Settings that the template leaves at their defaults, and why.
 NOT_IN_THE_TEMPLATE = {
-    "model": "the image says where its model is",
+    "api_keys": "whoever may look at the function would see them: keys are in a secret",
     "embedding_model": "the image has none",
     "embedding_model_alias": "the image has no embedding model",
     "host": "there is no server of ours on Lambda",
@@ -42,19 +44,33 @@ def variables(plan: Plan) -> Mapping[str, str]:
     return dict(function(plan).properties["Environment"]["Variables"])
 
 
+# What is in the environment only where it is given.
+OPTIONAL = {
+    "ModelLocation": "s3://bucket/prefix",
+    "GenerateKey": "true",
+    "PriceGbSecond": ".1",
+    "PriceRequest": ".1",
+}
+
+
 def test_every_setting_is_in_the_template_or_has_a_reason_not_to_be(plan: Plans) -> None:
-    names = {name.removeprefix(PREFIX).lower() for name in variables(plan())}
+    names = {name.removeprefix(PREFIX).lower() for name in variables(plan(**OPTIONAL))}
     assert names <= set(Settings.model_fields)
     assert names | set(NOT_IN_THE_TEMPLATE) == set(Settings.model_fields)
     assert names & set(NOT_IN_THE_TEMPLATE) == set()
 
 
 def test_the_function_starts_with_what_the_template_gives_it(plan: Plans, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = variables(plan())
+    given = variables(plan(**OPTIONAL))
     for name, value in given.items():
         monkeypatch.setenv(name, str(value))
     settings = Settings()
-    assert (settings.mode, settings.public, settings.model_alias) == ("stream", False, ("chat",))
+    assert (settings.mode, settings.public, settings.model_alias, settings.has_keys) == (
+        "stream",
+        False,
+        ("chat",),
+        True,
+    )
 
 
 @pytest.mark.parametrize(("invoke_mode", "mode"), [("RESPONSE_STREAM", "stream"), ("BUFFERED", "buffered")])
@@ -92,6 +108,26 @@ def test_minus_one_reserves_nothing_and_zero_stops_all(plan: Plans, reserved: st
     assert function(plan(ReservedConcurrency=reserved)).properties.get("ReservedConcurrentExecutions") == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"GenerateKey": "true"}, "secretsmanager:${GeneratedKey}"),
+        ({"KeysSecretArn": SECRET}, f"secretsmanager:{SECRET}"),
+        ({"KeysParameter": "/llm/keys"}, "ssm:/llm/keys"),
+        ({"KeysParameter": "/llm/keys", "KeysSecretArn": SECRET}, f"secretsmanager:{SECRET},ssm:/llm/keys"),
+    ],
+    ids=str,
+)
+def test_where_keys_are_kept(plan: Plans, given: dict[str, str], expected: str | None) -> None:
+    assert variables(plan(**given)).get("LLM_API_KEYS_FROM") == expected
+
+
+def test_a_model_in_s3_takes_the_place_of_the_images(plan: Plans) -> None:
+    assert variables(plan(ModelLocation="s3://bucket/a"))["LLM_MODEL"] == "s3://bucket/a"
+    assert "LLM_MODEL" not in variables(plan())
+
+
 def test_snapstart_is_for_published_versions(plan: Plans) -> None:
     assert function(plan(SnapStart="true")).properties["SnapStart"] == {"ApplyOn": "PublishedVersions"}
     assert function(plan()).properties["SnapStart"] == {"ApplyOn": "None"}
@@ -115,7 +151,17 @@ ANOTHER = {
     "Prefix": "prefix.txt",
     "ModelAlias": "other",
     "AuthType": "NONE",
-    "ApiKeys": "sk-other",
+    "GenerateKey": "true",
+    "KeysSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf",
+    "KeysParameter": "/llm/keys",
+    "KeysKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/one",
+    "KeysTtl": "60",
+    "ModelLocation": "s3://bucket/prefix",
+    "ModelKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/two",
+    "Metrics": "emf",
+    "MetricsNamespace": "Mine",
+    "ReportCost": "true",
+    "PriceRequest": "0.0000003",
     "CorsOrigins": "none",
     "Front": "cloudfront",
     "InvokeMode": "BUFFERED",
@@ -145,7 +191,7 @@ def test_another_value_is_known_for_every_parameter(template: dict[str, Any]) ->
     assert set(ANOTHER) == set(template["Parameters"])
 
 
-@pytest.mark.parametrize("name", sorted(set(ANOTHER) - {"ApiKeys"}))
+@pytest.mark.parametrize("name", sorted(ANOTHER))
 def test_what_changes_the_function_changes_its_image_and_so_publishes_a_version(plan: Plans, name: str) -> None:
     before, after = plan(), plan(**{name: ANOTHER[name]})
 

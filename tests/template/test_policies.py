@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from deployment.plan import Plan
 
 Plans = Callable[..., Plan]
@@ -13,6 +15,20 @@ LOGS = {
     "Resource": "${EndpointLogs.Arn}",
 }
 
+MODEL = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/a/b/*"}
+KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/one"
+DECRYPT = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KMS_KEY}
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf"
+PARAMETER = {
+    "Effect": "Allow",
+    "Action": "ssm:GetParameter",
+    "Resource": "arn:aws:ssm:eu-central-1:123456789012:parameter/llm/keys",
+}
+
+
+def secret(arn: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arn}
+
 
 def statements(plan: Plan) -> list[dict[str, Any]]:
     (role,) = plan.of_type("AWS::IAM::Role")
@@ -22,6 +38,24 @@ def statements(plan: Plan) -> list[dict[str, Any]]:
 
 def test_by_default_the_function_may_write_its_own_log_and_no_more(plan: Plans) -> None:
     assert statements(plan()) == [LOGS]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"ModelLocation": "s3://bucket/a/b"}, [MODEL]),
+        ({"ModelLocation": "s3://bucket/a/b@sha256:" + 64 * "0"}, [MODEL]),
+        ({"ModelLocation": "s3://bucket/a/b", "ModelKmsKeyArn": KMS_KEY}, [MODEL, DECRYPT]),
+        ({"GenerateKey": "true"}, [secret("${GeneratedKey}")]),
+        ({"KeysSecretArn": SECRET}, [secret(SECRET)]),
+        ({"KeysSecretArn": SECRET, "KeysKmsKeyArn": KMS_KEY}, [secret(SECRET), DECRYPT]),
+        ({"KeysParameter": "/llm/keys"}, [PARAMETER]),
+        ({"GenerateKey": "true", "KeysParameter": "/llm/keys"}, [secret("${GeneratedKey}"), PARAMETER]),
+    ],
+    ids=str,
+)
+def test_each_parameter_adds_what_it_needs(plan: Plans, given: dict[str, str], expected: list[dict[str, Any]]) -> None:
+    assert statements(plan(**given)) == [LOGS, *expected]
 
 
 def test_only_lambda_takes_the_role(plan: Plans) -> None:

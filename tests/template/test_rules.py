@@ -9,7 +9,9 @@ from deployment.plan import Plan
 
 Plans = Callable[..., Plan]
 
-KEY = {"ApiKeys": "sk-0123456789abcdef"}
+KEY = {"GenerateKey": "true"}
+KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/one"
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf"
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,10 @@ KEY = {"ApiKeys": "sk-0123456789abcdef"}
     [
         ({"AuthType": "NONE"}, "PublicNeedsKey"),
         ({"Front": "cloudfront"}, "PublicNeedsKey"),
+        ({"KeysKmsKeyArn": KMS_KEY}, "KmsKeyIsUsed: KeysKmsKeyArn"),
+        ({"KeysKmsKeyArn": KMS_KEY, "GenerateKey": "true"}, "KmsKeyIsUsed: KeysKmsKeyArn"),
+        ({"ModelKmsKeyArn": KMS_KEY}, "KmsKeyIsUsed: ModelKmsKeyArn"),
+        ({"Metrics": "emf", "LogLevel": "warning"}, "MetricsAreLogged"),
         ({"SnapStart": "true", "ProvisionedConcurrency": "1"}, "SnapStartExcludes"),
         ({"SnapStart": "true", "EphemeralStorage": "513"}, "SnapStartExcludes"),
         ({"ProvisionedConcurrency": "1", "ReservedConcurrency": "0"}, "ProvisionedNeedsConcurrency"),
@@ -37,6 +43,12 @@ def test_a_combination_that_cannot_be_is_refused(plan: Plans, given: dict[str, s
         {},
         {"AuthType": "NONE", **KEY},
         {"Front": "cloudfront", **KEY},
+        {"AuthType": "NONE", "KeysSecretArn": SECRET, "KeysKmsKeyArn": KMS_KEY},
+        {"AuthType": "NONE", "KeysParameter": "/llm/keys"},
+        {"Metrics": "emf"},
+        {"Metrics": "emf", "LogLevel": "debug"},
+        {"ModelLocation": "s3://bucket/a/b", "ModelKmsKeyArn": KMS_KEY},
+        {"ModelLocation": "s3://bucket/a@sha256:" + 64 * "0"},
         {"SnapStart": "true"},
         {"EphemeralStorage": "10240"},
         {"ProvisionedConcurrency": "10"},
@@ -66,6 +78,15 @@ def test_a_combination_that_can_be_is_not(plan: Plans, given: dict[str, str]) ->
         ({"Recipe": "int2"}, "Recipe=int2: allowed: fp32, int8, int8-blocks, int4"),
         ({"SnapStart": "yes"}, "SnapStart=yes: allowed: true, false"),
         ({"AlarmEmail": "me"}, "AlarmEmail=me: an e-mail address, or empty."),
+        ({"KeysParameter": "keys"}, "KeysParameter=keys: the name of an SSM parameter, beginning with /, or empty."),
+        (
+            {"ModelLocation": "s3://bucket"},
+            "ModelLocation=s3://bucket: s3://BUCKET/PREFIX or s3://BUCKET/PREFIX@sha256:DIGEST, or empty.",
+        ),
+        (
+            {"MetricsNamespace": "AWS/Lambda"},
+            "MetricsNamespace=AWS/Lambda: a CloudWatch namespace that does not begin with AWS/.",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_what_is_allowed(plan: Plans, given: dict[str, str], message: str) -> None:

@@ -1,15 +1,21 @@
 """Alarms, dashboard and outputs: valid whatever the parameters, and about the function that there is."""
 
+import hashlib
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from deployment.plan import Plan
+from handler.bill import PUBLISHED_GB_SECOND
+from handler.key_list import read_key_list
+from handler.metrics import METRICS
+from tests.template.listener import listening
 
 Plans = Callable[..., Plan]
 
-KEY = {"ApiKeys": "sk-0123456789abcdef"}
+KEY = {"GenerateKey": "true"}
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:mine"
 
 
@@ -122,8 +128,65 @@ def test_the_outputs_say_where_and_how_to_call(plan: Plans, front: str, auth_typ
     assert '{"model":"mine","messages":' in outputs["TryIt"]
 
 
-def test_no_output_and_no_plan_shows_a_key(plan: Plans) -> None:
-    made = plan(AuthType="NONE", **KEY)
-    assert made.parameters["ApiKeys"] == made.changed["ApiKeys"] == "****"
-    assert KEY["ApiKeys"] not in str(made.outputs)
-    assert KEY["ApiKeys"] not in str(made.build_args)
+@pytest.mark.parametrize(
+    ("front", "auth_type", "expected"),
+    [
+        ("function-url", "NONE", {"authorization": "Bearer the-key"}),
+        ("cloudfront", "NONE", {"authorization": "Bearer the-key"}),
+        ("function-url", "AWS_IAM", {"authorization": "AWS4-HMAC-SHA256 Credential=AK/"}),
+        ("api-gateway", "AWS_IAM", {"authorization": "AWS4-HMAC-SHA256 Credential=AK/"}),
+        ("cloudfront", "AWS_IAM", {"authorization": "Bearer the-key", "x-amz-content-sha256": ""}),
+    ],
+)
+def test_the_example_in_python_runs(
+    plan: Plans, monkeypatch: pytest.MonkeyPatch, front: str, auth_type: str, expected: dict[str, str]
+) -> None:
+    """As it is printed, but for the address."""
+    for name, value in {"KEY": "the-key", "AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(name, value)
+    outputs = plan(Front=front, AuthType=auth_type, **KEY).outputs
+    assert f'base_url="{outputs["BaseUrl"]}"' in outputs["Python"]
+    with listening() as server:
+        here = f"http://127.0.0.1:{server.server_port}/v1"
+        exec(outputs["Python"].replace(outputs["BaseUrl"], here), {})
+    (request,) = server.requests
+    assert request.path == "/v1/chat/completions"
+    assert json.loads(request.body)["model"] == "chat"
+    assert [request.headers[name].startswith(start) for name, start in expected.items()] == [True] * len(expected)
+    if "x-amz-content-sha256" in expected:
+        assert request.headers["x-amz-content-sha256"] == hashlib.sha256(request.body).hexdigest()
+
+
+def test_a_generated_key_is_in_no_output_but_where_to_see_it_is(plan: Plans) -> None:
+    made = plan(AuthType="NONE", GenerateKey="true")
+    assert made.outputs["KeyCommand"].startswith("aws secretsmanager get-secret-value --region eu-central-1 ")
+    (secret,) = made.of_type("AWS::SecretsManager::Secret")
+    generated = secret.properties["GenerateSecretString"]
+    entry = {**json.loads(generated["SecretStringTemplate"]), generated["GenerateStringKey"]: "k" * 40}
+    assert generated["PasswordLength"] == 40
+    (key,) = read_key_list(json.dumps(entry), where="the secret", public=True)
+    assert key.name == "owner"
+    assert "KeyCommand" not in plan().outputs
+
+
+def test_the_prices_are_those_that_answers_are_billed_by(template: dict[str, Any]) -> None:
+    prices = template["Mappings"]["Prices"]["GbSecond"]
+    assert {name: float(price) for name, price in prices.items()} == {
+        "x86": PUBLISHED_GB_SECOND["x86_64"],
+        "arm": PUBLISHED_GB_SECOND["arm64"],
+    }
+
+
+def test_the_dashboard_shows_metrics_that_there_are(plan: Plans) -> None:
+    (dashboard,) = plan(Metrics="emf", MetricsNamespace="Mine").of_type("AWS::CloudWatch::Dashboard")
+    widgets = json.loads(dashboard.properties["DashboardBody"])["widgets"]
+    assert len(widgets) == 9
+    shown: set[str] = set()
+    for widget in widgets:
+        first = widget["properties"]["metrics"][0]
+        if first[0] == "Mine":
+            assert first[2:4] == ["FunctionName", "${Endpoint}"]
+            names = (name for metric in widget["properties"]["metrics"] for name in metric[1:2])
+            shown |= {name for name in names if isinstance(name, str)}
+    assert shown <= {metric.name for metric in METRICS}
+    assert shown >= {"TokensPerSecond", "TimeToFirstToken", "ColdStarts", "Cost"}
