@@ -6,7 +6,8 @@
     │   │   ├── UnknownParameter     400  a key that nobody defines
     │   │   ├── UnsupportedParameter 400  a real OpenAI field that this server cannot honour
     │   │   ├── UnsupportedValue     400  a real OpenAI value that this server cannot honour
-    │   │   └── ContextLengthExceeded 400 a prompt that does not fit the window
+    │   │   ├── ContextLengthExceeded 400 a prompt that does not fit the window
+    │   │   └── PromptTooLong         400 a prompt that is longer than the operator allows
     │   ├── Unauthorized           401
     │   ├── NotFound               404  a path, or a model that is not served
     │   ├── MethodNotAllowed       405
@@ -68,6 +69,19 @@ class ContextLengthExceeded(InvalidRequest):
     def __init__(self, *, prompt_tokens: int, context_window: int, param: str = "messages") -> None:
         super().__init__(
             f"This model's maximum context length is {context_window} tokens. However, your {param} resulted in"
+            f" {prompt_tokens} tokens. Please reduce the length of the {param}.",
+            param=param,
+        )
+
+
+class PromptTooLong(InvalidRequest):
+    """The code is that of a full window: clients that know it send less."""
+
+    default_code = "context_length_exceeded"
+
+    def __init__(self, *, prompt_tokens: int, most: int, param: str) -> None:
+        super().__init__(
+            f"This server takes at most {most} prompt tokens for each request. However, your {param} resulted in"
             f" {prompt_tokens} tokens. Please reduce the length of the {param}.",
             param=param,
         )

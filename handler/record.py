@@ -25,6 +25,8 @@ LOGGER = logging.getLogger("handler.access")
 
 # A runaway recursion has a thousand frames.
 MAX_FRAMES = 20
+# Tokens that came all at once tell nothing of a speed. Seconds.
+SHORTEST = 0.001
 
 
 def new_request_id() -> str:
@@ -166,7 +168,7 @@ class RequestRecord:
         if self.first_token is None or self.last_token is None:
             return None
         tokens, seconds = (self.completion_tokens or 0) - 1, self.last_token - self.first_token
-        return round(tokens / seconds, 2) if tokens > 0 and seconds > 0 else None
+        return round(tokens / seconds, 2) if tokens > 0 and seconds > SHORTEST else None
 
 
 class RequestLog:

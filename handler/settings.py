@@ -73,7 +73,14 @@ class Settings(BaseSettings):
         default=True,
         description="answers in flight share decode steps, but for those with a seed; false: they take turns",
     )
+    max_prompt_tokens: int = Field(default=0, ge=0, description="longer prompts are answered 400; 0: the window")
     max_output_tokens: int = Field(default=0, ge=0, description="a cap on every answer's length; 0: the window")
+    max_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="an answer ends this long after its request came; 0: when the Lambda's time is nearly up",
+    )
     max_choices: int = Field(default=8, ge=1, le=128, description="the largest n that a request may ask for")
     speculation: bool = Field(
         default=True, description="guess ahead what an answer repeats; the answer is the same, and comes sooner"

@@ -51,8 +51,12 @@ class Prepared(Protocol[E_co]):
 class Answering:
     """Answers requests on one engine thread, so many at once and no more."""
 
-    def __init__(self, engine: EngineThread, admission: Admission, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self, engine: EngineThread, admission: Admission, shelf: Shelf | None = None, *, max_seconds: float = 0.0
+    ) -> None:
+        """`max_seconds`: how long a request may take from its beginning; 0: as long as the server lets it."""
         self._engine = engine
+        self._max_seconds = max_seconds
         self._admission = admission
         self._shelf = shelf or Shelf()
 
@@ -62,7 +66,7 @@ class Answering:
         beyond the block."""
         with ExitStack() as closing, ExitStack() as held:
             closing.enter_context(self._admission.slot())
-            yield Turn(request, self._engine, self._shelf, closing, held)
+            yield Turn(request, self._engine, self._shelf, closing, held, max_seconds=self._max_seconds)
 
 
 class Turn:
@@ -73,11 +77,19 @@ class Turn:
     """
 
     def __init__(
-        self, request: Request, engine: EngineThread, shelf: Shelf, closing: ExitStack, held: ExitStack
+        self,
+        request: Request,
+        engine: EngineThread,
+        shelf: Shelf,
+        closing: ExitStack,
+        held: ExitStack,
+        *,
+        max_seconds: float,
     ) -> None:
         self._request = request
         self._record = RequestRecord.of(request.scope)
-        self._deadline = _deadline(request.scope)
+        own = self._record.started + max_seconds if max_seconds else None
+        self._deadline = min((end for end in (_deadline(request.scope), own) if end is not None), default=None)
         self._engine = engine
         self._shelf = shelf
         self._closing = closing

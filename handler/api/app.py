@@ -52,7 +52,9 @@ class ApiConfig:
     cors_origins: tuple[str, ...] = ("*",)
     max_body_bytes: int = 6 * 1024 * 1024
     max_concurrency: int = 8  # answers in flight; above it 429
+    max_prompt_tokens: int = 0  # a cap on every prompt; 0: the window
     max_output_tokens: int = 0  # a cap on every answer; 0: the window
+    max_seconds: float = 0.0  # from a request's beginning to its answer's end; 0: no limit of ours
     max_choices: int = 8  # the largest n
     unknown_fields: UnknownFields = "reject"
     batching: bool = True  # answers in flight share decode steps
@@ -101,9 +103,10 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     models = Models(chats, embeddings)
-    answering = Answering(engine, admission, shelf)
+    answering = Answering(engine, admission, shelf, max_seconds=config.max_seconds)
     limits = Limits(
         max_body_bytes=config.max_body_bytes,
+        max_prompt_tokens=config.max_prompt_tokens,
         max_output_tokens=config.max_output_tokens,
         max_choices=config.max_choices,
         unknown_fields=config.unknown_fields,

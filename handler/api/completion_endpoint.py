@@ -33,7 +33,7 @@ async def create_completion(request: Request, *, models: Models, answering: Answ
     record.model, record.stream = asked.model, asked.stream
     with answering.turn(request) as turn:
         model = (await turn.hold(slot)).model
-        prepare = partial(_prepare, model, asked, tenant_of(request.scope))
+        prepare = partial(_prepare, model, asked, tenant_of(request.scope), limits)
         envelope = Envelope(
             id=f"cmpl-{uuid.uuid4().hex}", created=int(time.time()), model=asked.model, fingerprint=model.fingerprint
         )
@@ -49,14 +49,17 @@ async def create_completion(request: Request, *, models: Models, answering: Answ
         return await turn.whole(prepare, fold, headers=headers)
 
 
-def _prepare(model: ServedModel, asked: CompletionRequest, tenant: bytes) -> PreparedCompletion:
-    limit = None if asked.answer_format is None else Constraint(asked.answer_format.grammar, asked.answer_format.path)
-    return prepare_completion(
+def _prepare(model: ServedModel, asked: CompletionRequest, tenant: bytes, limits: Limits) -> PreparedCompletion:
+    constraint = (
+        None if asked.answer_format is None else Constraint(asked.answer_format.grammar, asked.answer_format.path)
+    )
+    prepared = prepare_completion(
         model,
         asked.prompts,
         asked.params,
         echo=asked.echo,
         add_start=asked.add_start,
-        constraint=limit,
+        constraint=constraint,
         tenant=tenant,
     )
+    return limits.allowed(prepared, param="prompt")

@@ -20,7 +20,9 @@ async def create_embedding(request: Request, *, models: Models, answering: Answe
     record.model = asked.model
     with answering.turn(request) as turn:
         service = await turn.hold(slot)
-        prepare = partial(service.prepare, asked.inputs, dimensions=asked.dimensions)
+        prepare = partial(
+            service.prepare, asked.inputs, dimensions=asked.dimensions, max_tokens=limits.max_prompt_tokens
+        )
         fold = partial(
             fold_embeddings, model=asked.model, count=len(asked.inputs), as_base64=asked.as_base64, record=record
         )

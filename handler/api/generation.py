@@ -17,6 +17,13 @@ def generation_params(
     if max_tokens is not None and min_tokens > max_tokens:
         raise InvalidRequest("'min_tokens' must not be greater than the maximum of tokens.", param="min_tokens")
     if max_output_tokens:
+        if min_tokens > max_output_tokens:
+            raise InvalidRequest(
+                f"Invalid 'min_tokens': this server gives at most {max_output_tokens} tokens in an answer, but got"
+                f" {min_tokens} instead.",
+                param="min_tokens",
+                code="integer_above_max_value",
+            )
         max_tokens = max_output_tokens if max_tokens is None else min(max_tokens, max_output_tokens)
     seed = fields.SEED.of(body)
     return GenerationParams(

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from handler.engine.embedding import Embedded, Encoder, Vectors, embed
 from handler.engine.events import Finished, Usage
-from handler.errors import ContextLengthExceeded, InvalidRequest
+from handler.errors import ContextLengthExceeded, InvalidRequest, PromptTooLong
 
 _STEP_CHARACTERS = 16_384  # tokenized in one step: some milliseconds
 
@@ -56,8 +56,11 @@ EmbeddingEvent = Tokenized | Embedded | Finished
 class PreparedEmbedding:
     """A request whose single values are right. `prompt_tokens` counts what has been tokenized so far."""
 
-    def __init__(self, model: EmbeddingModel, inputs: Sequence[tuple[str, EmbeddingInput]], shape: Vectors) -> None:
+    def __init__(
+        self, model: EmbeddingModel, inputs: Sequence[tuple[str, EmbeddingInput]], shape: Vectors, max_tokens: int = 0
+    ) -> None:
         self._model = model
+        self._max_tokens = max_tokens
         self._inputs = inputs
         self._shape = shape
         self.prompt_tokens = 0
@@ -65,7 +68,8 @@ class PreparedEmbedding:
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[EmbeddingEvent, None, None]:
         """`Tokenized` now and then while tokenizing, then `Embedded` for each batch, and one `Finished`.
 
-        Raises ContextLengthExceeded for the first text that does not fit, DeadlineExceeded once `should_stop()`.
+        Raises ContextLengthExceeded for the first text that does not fit, PromptTooLong where all of them do not,
+        DeadlineExceeded once `should_stop()`.
         """
         texts: list[list[int]] = []
         characters = 0
@@ -76,6 +80,8 @@ class PreparedEmbedding:
                 characters = 0
                 yield Tokenized(len(texts), len(self._inputs))
         self.prompt_tokens = sum(map(len, texts))
+        if self._max_tokens and self.prompt_tokens > self._max_tokens:
+            raise PromptTooLong(prompt_tokens=self.prompt_tokens, most=self._max_tokens, param="input")
         yield from embed(self._model.encoder, texts, self._shape, should_stop)
         yield Finished(usage=Usage(prompt_tokens=self.prompt_tokens, completion_tokens=0))
 
@@ -95,9 +101,13 @@ class EmbeddingService:
     def __init__(self, model: EmbeddingModel) -> None:
         self.model = model
 
-    def prepare(self, inputs: Sequence[tuple[str, EmbeddingInput]], *, dimensions: int | None) -> PreparedEmbedding:
-        """`inputs` are pairs of a field's path and its value. Raises InvalidRequest for token ids that the vocabulary
-        lacks and for more dimensions than there are."""
+    def prepare(
+        self, inputs: Sequence[tuple[str, EmbeddingInput]], *, dimensions: int | None, max_tokens: int = 0
+    ) -> PreparedEmbedding:
+        """`inputs` are pairs of a field's path and its value; `max_tokens` bounds all together, 0: nothing does.
+
+        Raises InvalidRequest for token ids that the vocabulary lacks and for more dimensions than there are.
+        """
         own = self.model.dimensions
         if dimensions is not None and dimensions > own:
             raise InvalidRequest(
@@ -114,7 +124,7 @@ class EmbeddingService:
                 )
         own_shape = self.model.vectors
         shape = Vectors(pooling=own_shape.pooling, normalize=own_shape.normalize, dimensions=dimensions)
-        return PreparedEmbedding(self.model, inputs, shape)
+        return PreparedEmbedding(self.model, inputs, shape, max_tokens)
 
     def warm(self) -> None:
         """Runs the model once, so that no request pays for what it allocates."""

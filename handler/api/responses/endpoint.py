@@ -33,7 +33,7 @@ async def create_response(request: Request, *, models: Models, answering: Answer
         service = await turn.hold(slot)
         head = Head(id=_new_id("resp"), created_at=int(time.time()), asked=asked.repeated)
         response = ResponseEvents(head, new_id=_new_id, clock=time.time, cost=record.told_cost)
-        prepare = partial(_prepare, service, asked, tenant_of(request.scope))
+        prepare = partial(_prepare, service, asked, tenant_of(request.scope), limits)
         headers = dropped_header(asked.dropped)
         if asked.stream:
             render = partial(stream_response, response=response, record=record)
@@ -43,10 +43,10 @@ async def create_response(request: Request, *, models: Models, answering: Answer
         return await turn.whole(prepare, fold, headers=headers)
 
 
-def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes) -> PreparedChat:
+def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes, limits: Limits) -> PreparedChat:
     wanted = asked.answer_format
     with naming_own_fields(), nullcontext() if wanted is None else wanted.blamed():
-        return service.prepare(
+        prepared = service.prepare(
             asked.conversation,
             asked.params,
             asked.template,
@@ -54,6 +54,7 @@ def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes) -> Pr
             response_format=None if wanted is None else wanted.grammar,
             tenant=tenant,
         )
+    return limits.allowed(prepared, param="input")
 
 
 def _failure(response: ResponseEvents, error: EndpointError) -> bytes:

@@ -49,7 +49,7 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
                 logprobs=asked.params.top_logprobs is not None,
                 legacy_functions=asked.tools is not None and asked.tools.legacy,
             )
-            prepare = partial(_prepare, service, asked, tenant_of(request.scope))
+            prepare = partial(_prepare, service, asked, tenant_of(request.scope), limits)
             if asked.stream:
                 render = partial(stream_answer, envelope=envelope, record=record, form=form)
                 return await turn.streamed(prepare, render, headers=headers)
@@ -59,10 +59,10 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
     return router
 
 
-def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes) -> PreparedChat:
+def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes, limits: Limits) -> PreparedChat:
     wanted = asked.answer_format
     with nullcontext() if wanted is None else wanted.blamed():
-        return service.prepare(
+        prepared = service.prepare(
             asked.conversation,
             asked.params,
             asked.template,
@@ -71,3 +71,4 @@ def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes) -> Prepare
             tenant=tenant,
             prediction=asked.prediction,
         )
+    return limits.allowed(prepared, param="messages")
