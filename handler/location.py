@@ -51,3 +51,38 @@ def parse_location(value: object) -> object:
     if match is None or "@sha256:" in (match["prefix"] or ""):
         raise ValueError(f"{value} is no location of a model: give a directory, {_FORM}")
     return S3Location(bucket=match["bucket"], prefix=(match["prefix"] or "").strip("/"), sha256=match["sha256"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedLocation:
+    """A model's location. `name`: what it is served under instead of its own name; None: its own."""
+
+    name: str | None
+    location: Location
+
+
+# A name before a location ends at the first "=". It is no part of a path or of a URL.
+_NAMED = re.compile(r"(?P<name>[^=:.\s/][^=:\s]*)=(?P<location>.+)", re.DOTALL)
+
+
+def parse_named_locations(value: object) -> object:
+    """The locations in a comma-separated text, each perhaps as NAME=LOCATION. Raises ValueError, as `parse_location`
+    does."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    matches = [(part, _NAMED.fullmatch(part)) for part in parts]
+    return tuple(
+        NamedLocation(
+            name=match["name"] if match else None,
+            location=_location(match["location"] if match else part),
+        )
+        for part, match in matches
+    )
+
+
+def _location(text: str) -> Location:
+    location = parse_location(text)
+    if not isinstance(location, Path | S3Location):
+        raise TypeError(f"{text!r} is a text, and a text names a location")
+    return location

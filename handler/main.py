@@ -12,7 +12,9 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 from handler import __version__
 from handler.errors import ArtifactError, ConfigurationError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from handler.access import Access
+    from handler.api.shelf import Slot
     from handler.aws.snapstart import RestoreHook
     from handler.chat.embedding import EmbeddingService
     from handler.chat.service import ChatService
@@ -84,25 +87,36 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
     """
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
         fetching_keys = None if access.fetch is None else threads.submit(_fetch_keys, access.fetch, timeline)
-        finish = _begin_loading(settings, threads, timeline)
-        loading_embeddings = threads.submit(load_embeddings, settings)
+        source = open_source(settings.model)
+        finish = _begin_loading(source, settings, threads, timeline)
+        embedding_source = None if settings.embedding_model is None else open_source(settings.embedding_model)
+        loading_embeddings = None
+        if embedding_source is not None:
+            loading_embeddings = threads.submit(load_embedding_service, embedding_source, settings)
         from handler.api.no_openapi import leave_out_openapi
 
         leave_out_openapi()
         from handler.api.app import ApiConfig, create_app
+        from handler.catalogue import Catalogue, make_shelf
+        from handler.process_memory import give_back, memory_limit, resident_bytes
         from handler.settings import LambdaEnvironment
 
         timeline.end("api")
         service, grammars = finish()
-        embeddings = loading_embeddings.result()
+        embeddings = None if loading_embeddings is None else loading_embeddings.result()
         if fetching_keys is not None:
             fetching_keys.result()
-    services = dict.fromkeys((service.model.name, *settings.model_alias), service)
-    if twice := services.keys() & embeddings.keys():
-        raise ConfigurationError(
-            f"The chat model and the embedding model are both named {min(twice)}: change an alias, or export one of"
-            " them with another --name"
-        )
+    catalogue = Catalogue()
+    catalogue.add_chat(_chat_slot(source, settings, service=service), settings.model_alias)
+    if embedding_source is not None:
+        slot = _embedding_slot(embedding_source, settings, service=embeddings)
+        catalogue.add_embedding(slot, settings.embedding_model_alias)
+    for further in settings.models:
+        further_source = open_source(further.location)
+        if further_source.manifest.embedding is None:
+            catalogue.add_chat(_chat_slot(further_source, settings, name=further.name))
+        else:
+            catalogue.add_embedding(_embedding_slot(further_source, settings, name=further.name))
     config = ApiConfig(
         keys=access.keys,
         cors_origins=settings.cors_origins,
@@ -115,14 +129,23 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
         unknown_fields=settings.unknown_fields,
         batching=settings.batching,
     )
+    surroundings = LambdaEnvironment()
+    warm_grammars = WeakMethod(grammars.warm)  # its model may be dropped
     app = create_app(
-        services,
+        catalogue.chats,
         config,
-        embeddings=embeddings,
+        embeddings=catalogue.embeddings,
+        shelf=make_shelf(
+            catalogue.slots,
+            memory=memory_limit(given_mb=settings.memory_mb, lambda_mb=surroundings.function_memory_size),
+            resident=resident_bytes(),
+            budget=settings.models_mb * 2**20,
+            after_dropping=give_back,
+        ),
         log=log,
         on_ready=lambda: _ready(timeline, log),
         # In an ordinary Lambda function nothing runs beside a request that needs it: there it is read then.
-        when_quiet=grammars.warm if LambdaEnvironment().side_by_side else None,
+        when_quiet=(lambda: _call(warm_grammars)) if surroundings.side_by_side else None,
     )
     timeline.end("app")
     return app
@@ -131,6 +154,22 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
 def _fetch_keys(fetch: Callable[[], None], timeline: Timeline) -> None:
     with timeline.beside("keys"):
         fetch()
+
+
+def _chat_slot(
+    source: "ModelSource", settings: "Settings", *, name: str | None = None, service: "ChatService | None" = None
+) -> "Slot[ChatService]":
+    from handler.catalogue import slot_of
+
+    return slot_of(source.manifest, partial(_load_chat_service, source, settings), name=name, service=service)
+
+
+def _embedding_slot(
+    source: "ModelSource", settings: "Settings", *, name: str | None = None, service: "EmbeddingService | None" = None
+) -> "Slot[EmbeddingService]":
+    from handler.catalogue import slot_of
+
+    return slot_of(source.manifest, partial(load_embedding_service, source, settings), name=name, service=service)
 
 
 def open_source(location: "Location") -> "ModelSource":
@@ -157,19 +196,22 @@ def load_chat_service(settings: "Settings") -> "ChatService":
 
     Raises ArtifactError; where files differ from the manifest, that is what it says.
     """
+    return _load_chat_service(open_source(settings.model), settings)
+
+
+def _load_chat_service(source: "ModelSource", settings: "Settings") -> "ChatService":
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
-        service, _grammars = _begin_loading(settings, threads, Timeline())()
+        service, _grammars = _begin_loading(source, settings, threads, Timeline())()
         return service
 
 
 def _begin_loading(
-    settings: "Settings", threads: Executor, timeline: Timeline
+    source: "ModelSource", settings: "Settings", threads: Executor, timeline: Timeline
 ) -> "Callable[[], tuple[ChatService, GrammarCompiler]]":
     """Begins with what goes on without the interpreter's lock, weights and hashes. The function that it returns does
     the rest, in the calling thread, and waits."""
     from handler.ort.decoder import load_decoder
 
-    source = open_source(settings.model)
     manifest = source.manifest
     files = source.fetch()
     directory = files.directory
@@ -250,19 +292,13 @@ def _begin_loading(
     return finish
 
 
-def load_embeddings(settings: "Settings") -> "dict[str, EmbeddingService]":
-    """The embedding service by each of its names; empty where `settings.embedding_model` names no model.
-
-    Raises ArtifactError, as `load_chat_service` does.
-    """
-    if settings.embedding_model is None:
-        return {}
+def load_embedding_service(source: "ModelSource", settings: "Settings") -> "EmbeddingService":
+    """The embedding service over an exported embedding model. Raises ArtifactError, as `load_chat_service` does."""
     from handler.chat.embedding import EmbeddingModel, EmbeddingService
     from handler.embedding_tokenizer import EmbeddingTokenizer
     from handler.engine.embedding import Vectors
     from handler.ort.embedding import load_encoder
 
-    source = open_source(settings.embedding_model)
     manifest = source.manifest
     files = source.fetch()
     files.verify()
@@ -282,7 +318,7 @@ def load_embeddings(settings: "Settings") -> "dict[str, EmbeddingService]":
     )
     files.close()
     service.warm()
-    return dict.fromkeys((manifest.name, *settings.embedding_model_alias), service)
+    return service
 
 
 def _configure_logging(settings: "Settings") -> None:
@@ -302,6 +338,13 @@ def _refuse(error: Exception, runtime_api: str | None) -> int:
 
         report_init_error(runtime_api, error)
     return 1
+
+
+def _call(method: "WeakMethod[Callable[[], None]]") -> None:
+    """Calls a method of an object that is still there."""
+    found = method()
+    if found is not None:
+        found()
 
 
 def _ready(timeline: Timeline, log: "RequestLog | None") -> None:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from handler.errors import ConfigurationError
-from handler.location import Location, parse_location
+from handler.location import Location, NamedLocation, parse_location, parse_named_locations
 from handler.secret_place import FORM, SecretPlace, parse_secret_place
 
 PREFIX = "LLM_"
@@ -43,6 +43,18 @@ class Settings(BaseSettings):
     )
     embedding_model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="further ids to serve the embedding model under, comma-separated"
+    )
+    models: Annotated[tuple[NamedLocation, ...], NoDecode, BeforeValidator(parse_named_locations)] = Field(
+        default=(),
+        description="further models, loaded on first use: locations or NAME=LOCATION, comma-separated",
+    )
+    models_mb: int = Field(
+        default=0, ge=0, description="memory for loaded models, idle ones are dropped; 0: what there is beside answers"
+    )
+    memory_mb: int = Field(
+        default=0,
+        ge=0,
+        description="memory of the process; 0: the Lambda function's, else the container's or machine's",
     )
     mode: Literal["stream", "buffered"] = Field(
         default="stream", description="how answers leave Lambda: our Runtime API loop, or Mangum under awslambdaric"

@@ -13,8 +13,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
+from handler.api.ledger import UNLIMITED, Ledger
 from handler.chat.card import ModelCard
 from handler.errors import ConfigurationError, EndpointError, Unavailable
+
+_MORE = "give LLM_MODELS_MB or LLM_MEMORY_MB more"
 
 LOGGER = logging.getLogger("handler.models")
 
@@ -55,26 +58,35 @@ class Shelf:
         self,
         slots: Sequence[Slot[Any]] = (),
         *,
-        budget: int = 0,
+        ledger: Ledger | None = None,
+        budget: int = UNLIMITED,
         after_dropping: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`budget`: bytes for the models that are loaded and dropped. `after_dropping` gives memory back to the system.
+        """`ledger`: of the memory that models share with answers; `budget`: bytes of it that models may take.
+        `after_dropping` gives memory back to the system.
 
-        Raises ConfigurationError for a model that would not even fit alone.
+        Raises ConfigurationError for a model that would not even fit alone, and where those that are loaded do not.
         """
+        self.ledger = ledger or Ledger()
         self._lock = threading.Lock()
         self._budget = budget
         self._after_dropping = after_dropping
         self._clock = clock
         self._loaded = [slot for slot in slots if slot.load and slot.service is not None]  # least recently used first
         self._loader = ThreadPoolExecutor(1, "load")
+        most = min(budget, self.ledger.capacity)
         for slot in slots:
-            if slot.load is not None and slot.nbytes > budget:
+            if slot.nbytes > most:
                 raise ConfigurationError(
                     f"The model {slot.card.name} takes about {_mb(slot.nbytes)} MB of memory, and there are"
-                    f" {_mb(budget)} for models: give LLM_MODELS_MB or the process more memory, or leave it out"
+                    f" {_mb(most)} MB for models: {_MORE}, or leave it out"
                 )
+        if self.nbytes > most or not self.ledger.take(self.nbytes):
+            raise ConfigurationError(
+                f"The models that are loaded at start take about {_mb(self.nbytes)} MB of memory, and there are"
+                f" {_mb(most)} MB for models: {_MORE}, or name some of them in LLM_MODELS"
+            )
 
     def close(self) -> None:
         """Waits for the load under way: the interpreter must not end while ONNX Runtime reads weights."""
@@ -111,17 +123,17 @@ class Shelf:
         error: EndpointError | None = None
         service: S | None = None
         started = self._clock()
-        try:
-            if slot.load is not None:
-                self._make_room(slot.nbytes)
-                service = slot.load()
+        if not self._make_room(slot.nbytes, self._budget):
+            error = _no_room()
+        else:
+            try:
+                service = slot.load() if slot.load is not None else None
                 LOGGER.info("Loaded the model %s in %.1f s", slot.card.name, self._clock() - started)
-        except Unavailable as unavailable:
-            error = unavailable
-        except Exception as fault:  # whatever is wrong with one model, the process and the others go on
-            _log(slot.card.name, fault)
-            slot.failed_until = self._clock() + AFTER_A_FAILURE
-            error = _failed(slot)
+            except Exception as fault:  # whatever is wrong with one model, the process and the others go on
+                _log(slot.card.name, fault)
+                slot.failed_until = self._clock() + AFTER_A_FAILURE
+                error = _failed(slot)
+                self.ledger.give(slot.nbytes)
         with self._lock:
             slot.loading = None
             if error is None:
@@ -129,27 +141,45 @@ class Shelf:
                 self._loaded.append(slot)
         return error
 
-    def _make_room(self, nbytes: int) -> None:
-        """Raises Unavailable where models in use take the room."""
+    def make_room(self, nbytes: int) -> bool:
+        """Takes `nbytes` of the ledger for an answer, who has to give them back; False if they are not there, though
+        idle models were dropped for them. It can take some tenths of a second."""
+        return self._make_room(nbytes, UNLIMITED)
+
+    def _make_room(self, nbytes: int, budget: int) -> bool:
         with self._lock:
-            missing = nbytes + self.nbytes - self._budget
-            dropped: list[Slot[Any]] = []
-            for slot in self._loaded:
-                if missing > 0 and not slot.users:
-                    dropped.append(slot)
-                    missing -= slot.nbytes
-            if missing > 0:
-                raise Unavailable(
-                    "Other models are in use, and there is no memory for this one beside them. Please try again.",
-                    retry_after_seconds=WHILE_IN_USE,
-                    code="model_not_loaded",
-                )
+            dropped = self._to_drop(nbytes, budget)
+            if dropped is None:
+                return False
             for slot in dropped:
                 LOGGER.info("Dropped the model %s", slot.card.name)
                 slot.service = None
                 self._loaded.remove(slot)
+                self.ledger.give(slot.nbytes)
+            self.ledger.take(nbytes)
         if dropped:
             self._after_dropping()
+        return True
+
+    def _to_drop(self, nbytes: int, budget: int) -> list[Slot[Any]] | None:
+        """The idle models to drop for so many bytes, the least recently used ones; None if all were not enough."""
+        free, left = self.ledger.free, budget - self.nbytes
+        dropped: list[Slot[Any]] = []
+        for slot in self._loaded:
+            if nbytes <= min(free, left):
+                break
+            if not slot.users:
+                dropped.append(slot)
+                free, left = free + slot.nbytes, left + slot.nbytes
+        return dropped if nbytes <= min(free, left) else None
+
+
+def _no_room() -> Unavailable:
+    return Unavailable(
+        "Other models are in use, and there is no memory for this one beside them. Please try again.",
+        retry_after_seconds=WHILE_IN_USE,
+        code="model_not_loaded",
+    )
 
 
 def _failed(slot: Slot[Any]) -> Unavailable:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handler.chat.embedding import EmbeddingService
 from handler.engine.embedding import Embedded
-from handler.main import load_embeddings
+from handler.main import load_embedding_service, open_source
 from handler.manifest import ModelManifest
 from handler.settings import Settings
 from tests.models import exported
@@ -59,12 +59,12 @@ def reference() -> Reference:
 
 @pytest.fixture(scope="module")
 def fp32() -> EmbeddingService:
-    return load_embeddings(Settings(embedding_model=exported("default-embedding", "fp32")))[NAME]
+    return load_embedding_service(open_source(exported("default-embedding", "fp32")), Settings())
 
 
 @pytest.fixture(scope="module")
 def int8() -> EmbeddingService:
-    return load_embeddings(Settings(embedding_model=exported("default-embedding", "int8")))[NAME]
+    return load_embedding_service(open_source(exported("default-embedding", "int8")), Settings())
 
 
 def embed(service: EmbeddingService, texts: Sequence[str], dimensions: int | None = None) -> NDArray[np.float32]:

@@ -1,0 +1,84 @@
+"""What a deployment serves, name by name, and what is known of each model before it is loaded."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from handler.api.ledger import UNLIMITED, Ledger
+from handler.api.shelf import Shelf, Slot
+from handler.chat.card import ModelCard
+from handler.chat.service import ChatService
+from handler.errors import ConfigurationError
+from handler.manifest import ModelManifest
+
+if TYPE_CHECKING:
+    from handler.chat.embedding import EmbeddingService
+
+S = TypeVar("S")
+
+# Measured with SmolLM2-135M in int8: 147 MB of files are 172 MB of memory once its weights are packed and its tokenizer
+# is read. The rest is what steps need: the runtime's buffers after prompts of 2,000 tokens took 40 MB.
+_OF_A_FILE = 1.2
+_LIBRARIES_BYTES = 64 * 2**20  # pages of code, which are files' and still have to be there
+_WORKING_BYTES = 64 * 2**20
+
+
+class Catalogue:
+    """Slots by every name that they answer to, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.chats: dict[str, Slot[ChatService]] = {}
+        self.embeddings: dict[str, Slot[EmbeddingService]] = {}
+
+    def add_chat(self, slot: Slot[ChatService], aliases: Iterable[str] = ()) -> None:
+        """Raises ConfigurationError if one of its names is taken."""
+        self._add(self.chats, slot, aliases)
+
+    def add_embedding(self, slot: "Slot[EmbeddingService]", aliases: Iterable[str] = ()) -> None:
+        """Raises ConfigurationError if one of its names is taken."""
+        self._add(self.embeddings, slot, aliases)
+
+    @property
+    def slots(self) -> list[Slot[Any]]:
+        """Each once."""
+        return list(dict.fromkeys([*self.chats.values(), *self.embeddings.values()]))
+
+    def _add(self, kind: dict[str, Slot[S]], slot: Slot[S], aliases: Iterable[str]) -> None:
+        for name in dict.fromkeys((slot.card.name, *aliases)):
+            if name in self.chats or name in self.embeddings:
+                raise ConfigurationError(
+                    f"Two models are both named {name}: change an alias, serve one as NAME=LOCATION in LLM_MODELS, or"
+                    " export one of them with another --name"
+                )
+            kind[name] = slot
+
+
+def slot_of(
+    manifest: ModelManifest, load: Callable[[], S], *, name: str | None = None, service: S | None = None
+) -> Slot[S]:
+    """The slot of the model with this manifest. `name`: instead of its own. `service`: it is loaded already."""
+    card = ModelCard(
+        name=name or manifest.name,
+        created=manifest.created,
+        context_window=manifest.context_window,
+        recommended=manifest.generation_defaults.model_dump(exclude_none=True),
+    )
+    return Slot(card, nbytes=loaded_bytes(manifest) + _WORKING_BYTES, load=load, service=service)
+
+
+def loaded_bytes(manifest: ModelManifest) -> int:
+    """About what the model itself takes of memory once it is loaded. A prefix that was run at export is only mapped."""
+    mapped = manifest.prefix.file if manifest.prefix is not None else None
+    return round(_OF_A_FILE * sum(entry.size for name, entry in manifest.files.items() if name != mapped))
+
+
+def make_shelf(
+    slots: Sequence[Slot[Any]], *, memory: int, resident: int, budget: int, after_dropping: Callable[[], None]
+) -> Shelf:
+    """A shelf in a process that may have `memory` bytes and has `resident` of them, those of the loaded models among
+    them. `budget`: bytes for models; 0: all that there is.
+
+    Raises ConfigurationError where models do not fit.
+    """
+    loaded = sum(slot.nbytes - _WORKING_BYTES for slot in slots if slot.service is not None)
+    ledger = Ledger(memory - _LIBRARIES_BYTES - max(0, resident - loaded))
+    return Shelf(slots, ledger=ledger, budget=budget or UNLIMITED, after_dropping=after_dropping)
