@@ -43,13 +43,13 @@ class Catalogue:
         return list(dict.fromkeys([*self.chats.values(), *self.embeddings.values()]))
 
     def _add(self, kind: dict[str, Slot[S]], slot: Slot[S], aliases: Iterable[str]) -> None:
-        for name in dict.fromkeys((slot.card.name, *aliases)):
-            if name in self.chats or name in self.embeddings:
-                raise ConfigurationError(
-                    f"Two models are both named {name}: change an alias, serve one as NAME=LOCATION in LLM_MODELS, or"
-                    " export one of them with another --name"
-                )
-            kind[name] = slot
+        names = dict.fromkeys((slot.card.name, *aliases), slot)
+        if taken := [name for name in names if name in self.chats or name in self.embeddings]:
+            raise ConfigurationError(
+                f"Two models are both named {taken[0]}: change an alias, serve one as NAME=LOCATION in LLM_MODELS, or"
+                " export one of them with another --name"
+            )
+        kind.update(names)
 
 
 def slot_of(

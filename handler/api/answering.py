@@ -145,6 +145,8 @@ class Turn:
         record = self._record
         async with watching(self._request.receive, events.cancel):
             answer = await fold(events)
+            async for _ in events:
+                pass  # until the engine has let go of what the answer held: the next request may need it
         if answer is None:
             record.disconnected = True
             return Response(status_code=499)  # nginx's number; nobody will read it

@@ -5,6 +5,7 @@ load. Where there is no room, the least recently used models that nobody uses ar
 loaded is unavailable for a while, and then tried anew: it takes no other with it.
 """
 
+import json
 import logging
 import threading
 import time
@@ -24,6 +25,8 @@ LOGGER = logging.getLogger("handler.models")
 # Seconds. A damaged model is read and hashed as a whole before that is known: not at every request.
 AFTER_A_FAILURE = 10
 WHILE_IN_USE = 1
+# Who has read the end of an answer may ask again before the engine has let go of what it held.
+PATIENCE = 0.2
 
 S = TypeVar("S")
 
@@ -69,7 +72,7 @@ class Shelf:
         Raises ConfigurationError for a model that would not even fit alone, and where those that are loaded do not.
         """
         self.ledger = ledger or Ledger()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition(threading.Lock())  # told when something is let go of
         self._budget = budget
         self._after_dropping = after_dropping
         self._clock = clock
@@ -110,6 +113,7 @@ class Shelf:
         """One answer fewer uses the model."""
         with self._lock:
             slot.users -= 1
+            self._lock.notify_all()
             if slot in self._loaded:
                 self._loaded.remove(slot)
                 self._loaded.append(slot)
@@ -128,12 +132,12 @@ class Shelf:
         else:
             try:
                 service = slot.load() if slot.load is not None else None
-                LOGGER.info("Loaded the model %s in %.1f s", slot.card.name, self._clock() - started)
+                _note("loaded", slot, ms=round((self._clock() - started) * 1000))
             except Exception as fault:  # whatever is wrong with one model, the process and the others go on
                 _log(slot.card.name, fault)
                 slot.failed_until = self._clock() + AFTER_A_FAILURE
                 error = _failed(slot)
-                self.ledger.give(slot.nbytes)
+                self.give_back(slot.nbytes)
         with self._lock:
             slot.loading = None
             if error is None:
@@ -141,18 +145,25 @@ class Shelf:
                 self._loaded.append(slot)
         return error
 
-    def make_room(self, nbytes: int) -> bool:
-        """Takes `nbytes` of the ledger for an answer, who has to give them back; False if they are not there, though
-        idle models were dropped for them. It can take some tenths of a second."""
+    def reserve(self, nbytes: int) -> bool:
+        """Takes so many bytes for an answer, which has to give them back; False if they are not there for now, though
+        idle models were dropped for them. It can take a second: not for the event loop."""
         return self._make_room(nbytes, UNLIMITED)
 
-    def _make_room(self, nbytes: int, budget: int) -> bool:
+    def give_back(self, nbytes: int) -> None:
+        """What an answer had taken is free."""
         with self._lock:
-            dropped = self._to_drop(nbytes, budget)
-            if dropped is None:
-                return False
+            self.ledger.give(nbytes)
+            self._lock.notify_all()
+
+    def _make_room(self, nbytes: int, budget: int) -> bool:
+        until = time.monotonic() + PATIENCE
+        with self._lock:
+            while (dropped := self._to_drop(nbytes, budget)) is None:
+                if not self._lock.wait(until - time.monotonic()):
+                    return False
             for slot in dropped:
-                LOGGER.info("Dropped the model %s", slot.card.name)
+                _note("dropped", slot)
                 slot.service = None
                 self._loaded.remove(slot)
                 self.ledger.give(slot.nbytes)
@@ -172,6 +183,10 @@ class Shelf:
                 dropped.append(slot)
                 free, left = free + slot.nbytes, left + slot.nbytes
         return dropped if nbytes <= min(free, left) else None
+
+
+def _note(event: str, slot: Slot[Any], **facts: int) -> None:
+    LOGGER.info("%s", json.dumps({"event": f"model {event}", "model": slot.card.name, **facts}))
 
 
 def _no_room() -> Unavailable:
