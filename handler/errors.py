@@ -66,10 +66,12 @@ class UnsupportedValue(InvalidRequest):
 class ContextLengthExceeded(InvalidRequest):
     default_code = "context_length_exceeded"
 
-    def __init__(self, *, prompt_tokens: int, context_window: int, param: str = "messages") -> None:
+    def __init__(self, *, prompt_tokens: int | None, context_window: int, param: str = "messages") -> None:
+        """`prompt_tokens` None: so many that they were not counted."""
+        counted = f"more than {context_window}" if prompt_tokens is None else str(prompt_tokens)
         super().__init__(
             f"This model's maximum context length is {context_window} tokens. However, your {param} resulted in"
-            f" {prompt_tokens} tokens. Please reduce the length of the {param}.",
+            f" {counted} tokens. Please reduce the length of the {param}.",
             param=param,
         )
 

@@ -5,8 +5,9 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
+from handler.chat.long_text import refuse_far_too_long
 from handler.chat.raw import RawText, check_known
 from handler.chat.service import ServedModel, check_ends, check_token_ids
 from handler.engine.decode import generate
@@ -191,6 +192,9 @@ def _raw_prompt(model: ServedModel, raw: RawText, prompt: Prompt, *, add_start: 
     if not isinstance(prompt, str):
         check_known(prompt, model.decoder.vocab_size, "prompt")
         return RawPrompt(text=None, token_ids=prompt, added=0)
+    refuse_far_too_long(
+        partial(raw.encode, add_start=False), prompt, window=model.decoder.context_window, param="prompt"
+    )
     token_ids = raw.encode(prompt, add_start=add_start)
     if token_ids:
         return RawPrompt(text=prompt, token_ids=token_ids, added=len(model.start_token_ids) if add_start else 0)

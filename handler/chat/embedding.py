@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from handler.chat.long_text import refuse_far_too_long
 from handler.engine.embedding import Embedded, Encoder, Vectors, embed
 from handler.engine.events import Finished, Usage
 from handler.errors import ContextLengthExceeded, InvalidRequest, PromptTooLong
@@ -87,6 +88,8 @@ class PreparedEmbedding:
 
     def _tokens(self, path: str, given: EmbeddingInput) -> list[int]:
         tokenizer, window = self._model.tokenizer, self._model.encoder.context_window
+        if isinstance(given, str):
+            refuse_far_too_long(tokenizer.encode, given, window=window, param=path)
         token_ids = tokenizer.encode(given) if isinstance(given, str) else tokenizer.complete(given)
         if len(token_ids) > window:
             raise ContextLengthExceeded(prompt_tokens=len(token_ids), context_window=window, param=path)

@@ -4,9 +4,11 @@ import functools
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from handler.chat.conversation import Conversation, Message, TemplateOptions, ToolCall
 from handler.chat.folding import Abilities, fold, probe
+from handler.chat.long_text import refuse_far_too_long
 from handler.chat.reasoning_effort import effort_variables
 from handler.chat.safety import ControlTokens, map_text, unused_characters
 from handler.chat.template import ChatTemplate, TemplateRefusal
@@ -56,17 +58,27 @@ class PromptBuilder:
         """Compiles what is compiled once. Raises ArtifactError if the template is not Jinja."""
         _ = self._abilities, self._control, self.tool_abilities, self.think_marks
 
-    def build(self, conversation: Conversation, options: TemplateOptions, tools: Sequence[Tool] = ()) -> Prompt:
-        """The prompt; `tools` are the functions that the model is told of.
+    def build(
+        self,
+        conversation: Conversation,
+        options: TemplateOptions,
+        tools: Sequence[Tool] = (),
+        *,
+        window: int | None = None,
+    ) -> Prompt:
+        """The prompt; `tools` are the functions that the model is told of. `window`: of the model, in tokens, where a
+        prompt that is far too long for it need not be encoded.
 
-        Raises InvalidRequest for what the template or the options do not allow.
+        Raises InvalidRequest for what the template or the options do not allow, ContextLengthExceeded.
         """
         try:
-            return self._build(conversation, options, tools)
+            return self._build(conversation, options, tools, window)
         except RecursionError:
             raise InvalidRequest("The messages hold JSON that is nested too deeply.", param="messages") from None
 
-    def _build(self, conversation: Conversation, options: TemplateOptions, tools: Sequence[Tool]) -> Prompt:
+    def _build(
+        self, conversation: Conversation, options: TemplateOptions, tools: Sequence[Tool], window: int | None
+    ) -> Prompt:
         _check(conversation, options)
         abilities = self.tool_abilities
         turns = [
@@ -98,6 +110,8 @@ class PromptBuilder:
             ) from None
         if options.continue_final_message:
             prompt = _cut(prompt, end_mark)
+        if window is not None:
+            refuse_far_too_long(partial(self._tokenizer.encode, special=True), prompt, window=window)
         marks = self.think_marks
         return Prompt(control.encode(prompt, stand_ins), marks is not None and marks.are_left_open(prompt))
 

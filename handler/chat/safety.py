@@ -21,6 +21,10 @@ def _escaped(character: str) -> str:
     return f"\\u{ord(character):04x}"
 
 
+_BY_SPELLING = {spelling: character for character in _NONCHARACTERS for spelling in (character, _escaped(character))}
+_ANY = re.compile("|".join(map(re.escape, _BY_SPELLING)))
+
+
 def map_text(value: object, change: Callable[[str], str]) -> object:
     """The same JSON-like value with every string in it changed, keys included: a call's arguments are the caller's."""
     if isinstance(value, str):
@@ -37,8 +41,8 @@ def unused_characters(value: object, count: int) -> list[str]:
     unused = dict.fromkeys(_NONCHARACTERS)
 
     def strike_out(text: str) -> str:
-        for character in [character for character in unused if character in text or _escaped(character) in text]:
-            del unused[character]
+        for spelling in _ANY.findall(text):
+            unused.pop(_BY_SPELLING[spelling], None)
         return text
 
     map_text(value, strike_out)

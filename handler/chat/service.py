@@ -25,6 +25,8 @@ from handler.engine.prefix_cache import PrefixCache, Prefixes
 from handler.engine.speculation import Proposer, Speculation
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
 
+_TOKEN_CHARACTERS = 32  # more than a token has on average, whatever the language
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
@@ -150,8 +152,8 @@ class ChatService:
         check_token_ids(params, model.decoder.vocab_size)
         check_ends(params, calls=tools is not None and bool(tools.callable), formatted=response_format is not None)
         prompts = self._prompt_builder()
-        prompt = prompts.build(conversation, options or TemplateOptions(), _shown(tools))
         window = model.decoder.context_window
+        prompt = prompts.build(conversation, options or TemplateOptions(), _shown(tools), window=window)
         if len(prompt.token_ids) >= window:
             raise ContextLengthExceeded(prompt_tokens=len(prompt.token_ids), context_window=window)
         speaker = Speaker(
@@ -165,7 +167,8 @@ class ChatService:
         if tools is not None and tools.forced:
             params = replace(params, stop=())  # stop strings are matched in text, and such an answer has none
             limits = replace(limits, reading=replace(limits.reading, forced=True))
-        predicted = model.tokenizer.encode(prediction, special=False)[:window] if prediction else ()
+        hoped = (prediction or "")[: window * _TOKEN_CHARACTERS]
+        predicted = model.tokenizer.encode(hoped, special=False)[:window] if hoped else ()
         return PreparedChat(
             model=model,
             params=params,

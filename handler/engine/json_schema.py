@@ -40,6 +40,7 @@ _WITHOUT_EFFECT = {"uniqueItems": False, "nullable": False, "unevaluatedProperti
 _EXACT = 2**53  # integers below are numbers of their own for every reader of JSON
 _MAX_COUNT = 2**31 - 1  # no text gets that long
 _MAX_DEPTH = 50
+_MAX_REFERENCES = 1_000  # different ones; following each of a chain of n takes n² steps
 _MAX_OPTIONAL = 400  # optional properties of one object; the engine follows at most 2,000 possibilities at once
 _MAX_PATTERN = 2_000  # characters
 # An escape; or the beginning or the end of a class. Enough to tell `\W` and a `\w` in a negated class.
@@ -103,6 +104,7 @@ class _Checker:
         self._param = param
         self._lenient = lenient
         self._names: dict[str, str] = {}  # of definitions, by the pointer that refers to them
+        self._anchors: dict[str, list[Mapping[str, object]]] | None = None  # schemas by their $anchor, once asked for
         draft = root.get("$schema") if isinstance(root, Mapping) else None
         self._old = isinstance(draft, str) and re.search(r"draft-0[3467]|2019-09", draft) is not None
 
@@ -210,6 +212,8 @@ class _Checker:
         if not isinstance(value, str) or not value.startswith("#"):
             self._unsupported(at, keyword, "only references within the schema (#…) are followed")
         if value not in self._names:
+            if len(self._names) == _MAX_REFERENCES:
+                self._unsupported(at, keyword, f"more than {_MAX_REFERENCES} different references")
             target = self._resolve(value, at)
             followed = {value}
             while isinstance(target, Mapping) and isinstance(further := target.get("$ref"), str):
@@ -217,6 +221,8 @@ class _Checker:
                     self._unsupported(at, keyword, f"{further} leads to itself and to nothing else")
                 if not further.startswith("#"):
                     break
+                if len(followed) > _MAX_REFERENCES:
+                    self._unsupported(at, keyword, f"{value} leads from reference to reference without an end")
                 followed.add(further)
                 target = self._resolve(further, at)
             self._names[value] = name = f"d{len(self._names)}"
@@ -312,14 +318,19 @@ class _Checker:
             target: object = self._root
             for step in reference.split("/")[1:]:
                 name = step.replace("~1", "/").replace("~0", "~")
-                if isinstance(target, list) and name in map(str, range(len(target))):
-                    target = target[int(name)]
+                if isinstance(target, list) and (index := _index(name, len(target))) is not None:
+                    target = target[index]
                 elif isinstance(target, Mapping) and name in target:
                     target = target[name]
                 else:
                     self._invalid(at, "$ref", f"{reference} does not exist")
             return target
-        anchored = [schema for schema in _mappings(self._root) if schema.get("$anchor") == reference[1:]]
+        if self._anchors is None:
+            self._anchors = {}
+            for schema in _mappings(self._root):
+                if isinstance(anchor := schema.get("$anchor"), str):
+                    self._anchors.setdefault(anchor, []).append(schema)
+        anchored = self._anchors.get(reference[1:], [])
         if len(anchored) != 1:
             self._invalid(at, "$ref", f"{reference} does not exist")
         return anchored[0]
@@ -373,6 +384,13 @@ _KEYWORDS: Mapping[str, _Check] = {
 def _message(at: str, keyword: str | None, reason: str) -> str:
     named = "" if keyword is None else f", {keyword}"
     return f"The JSON schema at {at}{named}: {reason}."
+
+
+def _index(name: str, length: int) -> int | None:
+    """The place in an array that a step of a JSON pointer names; None: it names none."""
+    if not (name.isascii() and name.isdecimal() and len(name) <= len(str(length))):
+        return None
+    return int(name) if int(name) < length and str(int(name)) == name else None
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
