@@ -1,11 +1,13 @@
-"""Writes the README's generated tables in place, from what they describe: `python -m docs.tables` (`make docs`)."""
+"""Writes the generated tables of the README and of docs/deploy.md in place, from what they describe: `make docs`."""
 
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+from deployment.document import read_template
 from handler.api.completion_fields import COMPLETION_FIELDS
 from handler.api.embedding_fields import EMBEDDING_FIELDS
 from handler.api.field import Field
@@ -17,6 +19,8 @@ from model_export.recipes import DEFAULT, RECIPES
 from tests.bench.report import committed as bench
 
 README = Path(__file__).parents[1] / "README.md"
+TEMPLATE = Path(__file__).parents[1] / "template.yaml"
+DEPLOY = Path(__file__).parent / "deploy.md"
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -39,6 +43,38 @@ def fields(rows: Iterable[Field[object]]) -> str:
 
 def chat_fields() -> str:
     return fields((*FIELDS, *STREAM_OPTION_FIELDS, *STRUCTURED_OUTPUT_FIELDS))
+
+
+def parameters() -> str:
+    """The template's parameters, in the order and the groups of its console page."""
+    template = read_template(TEMPLATE)
+    declared = template["Parameters"]
+    rows: list[tuple[str, ...]] = []
+    for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
+        rows.append((f"**{group['Label']['default']}**", "", "", ""))
+        rows.extend(
+            (f"`{name}`", _default(declared[name]["Default"]), _allowed(declared[name]), declared[name]["Description"])
+            for name in group["Parameters"]
+        )
+    return table(("parameter", "default", "takes", ""), rows)
+
+
+def _allowed(parameter: Mapping[str, Any]) -> str:
+    if "AllowedValues" in parameter:
+        return ", ".join(f"`{value}`" if value != "" else "nothing" for value in parameter["AllowedValues"])
+    if parameter["Type"] == "Number":
+        return f"{parameter['MinValue']} to {parameter['MaxValue']}" if "MaxValue" in parameter else "a number"
+    return "text"
+
+
+def rules() -> str:
+    """What CloudFormation refuses."""
+    assertions = (
+        (f"`{name}`", assertion["AssertDescription"])
+        for name, rule in read_template(TEMPLATE)["Rules"].items()
+        for assertion in rule["Assertions"]
+    )
+    return table(("rule", ""), assertions)
 
 
 def completion_fields() -> str:
@@ -101,17 +137,24 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "recipes": recipes,
     "bench": bench,
 }
+DEPLOY_TABLES: Mapping[str, Callable[[], str]] = {"parameters": parameters, "rules": rules}
 
 
 def rendered(text: str) -> str:
     """The README with every table between its markers made anew. Raises KeyError for a marker without a table."""
+    return between_markers(text, TABLES)
+
+
+def between_markers(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """`text` with what stands between `<!-- name -->` and `<!-- /name -->` made anew. Raises KeyError."""
 
     def replace(match: re.Match[str]) -> str:
-        return f"<!-- {match[1]} -->\n\n{TABLES[match[1]]()}\n\n<!-- /{match[1]} -->"
+        return f"<!-- {match[1]} -->\n\n{tables[match[1]]()}\n\n<!-- /{match[1]} -->"
 
     return re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", replace, text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
     README.write_text(rendered(README.read_text()))
+    DEPLOY.write_text(between_markers(DEPLOY.read_text(), DEPLOY_TABLES))
     sys.exit(0)

@@ -1,6 +1,7 @@
 """What excludes what, and what a wrong parameter is told."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -99,3 +100,8 @@ def test_all_wrong_values_are_told_at_once(plan: Plans) -> None:
     with pytest.raises(DeploymentError) as caught:
         plan(Timeout="1", MemorySize="1")
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_every_parameter_is_in_one_group(template: dict[str, Any]) -> None:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert [name for group in groups for name in group["Parameters"]] == list(template["Parameters"])
