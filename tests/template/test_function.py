@@ -21,6 +21,7 @@ NOT_IN_THE_TEMPLATE = {
     "api_keys": "whoever may look at the function would see them: keys are in a secret",
     "embedding_model": "the image has none",
     "embedding_model_alias": "the image has no embedding model",
+    "memory_mb": "Lambda says how much there is",
     "host": "there is no server of ours on Lambda",
     "port": "there is no server of ours on Lambda",
     "threads": "as many as Lambda gives vCPUs",
@@ -47,6 +48,7 @@ def variables(plan: Plan) -> Mapping[str, str]:
 # What is in the environment only where it is given.
 OPTIONAL = {
     "ModelLocation": "s3://bucket/prefix",
+    "FurtherModel2": "small=s3://bucket/two",
     "GenerateKey": "true",
     "PriceGbSecond": ".1",
     "PriceRequest": ".1",
@@ -128,6 +130,12 @@ def test_a_model_in_s3_takes_the_place_of_the_images(plan: Plans) -> None:
     assert "LLM_MODEL" not in variables(plan())
 
 
+def test_further_models_are_a_list(plan: Plans) -> None:
+    made = plan(FurtherModel1="s3://bucket/one", FurtherModel3="small=s3://bucket/three")
+    assert variables(made)["LLM_MODELS"] == "s3://bucket/one,small=s3://bucket/three"
+    assert "LLM_MODELS" not in variables(plan())
+
+
 def test_snapstart_is_for_published_versions(plan: Plans) -> None:
     assert function(plan(SnapStart="true")).properties["SnapStart"] == {"ApplyOn": "PublishedVersions"}
     assert function(plan()).properties["SnapStart"] == {"ApplyOn": "None"}
@@ -157,6 +165,10 @@ ANOTHER = {
     "KeysKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/one",
     "KeysTtl": "60",
     "ModelLocation": "s3://bucket/prefix",
+    "FurtherModel1": "s3://bucket/one",
+    "FurtherModel2": "s3://bucket/two",
+    "FurtherModel3": "s3://bucket/three",
+    "ModelsMb": "512",
     "ModelKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/two",
     "Metrics": "emf",
     "MetricsNamespace": "Mine",

@@ -15,7 +15,6 @@ LOGS = {
     "Resource": "${EndpointLogs.Arn}",
 }
 
-MODEL = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/a/b/*"}
 KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/one"
 DECRYPT = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KMS_KEY}
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf"
@@ -24,6 +23,10 @@ PARAMETER = {
     "Action": "ssm:GetParameter",
     "Resource": "arn:aws:ssm:eu-central-1:123456789012:parameter/llm/keys",
 }
+
+
+def models(*places: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": [f"arn:aws:s3:::{place}/*" for place in places]}
 
 
 def secret(arn: str) -> dict[str, Any]:
@@ -43,9 +46,13 @@ def test_by_default_the_function_may_write_its_own_log_and_no_more(plan: Plans) 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"ModelLocation": "s3://bucket/a/b"}, [MODEL]),
-        ({"ModelLocation": "s3://bucket/a/b@sha256:" + 64 * "0"}, [MODEL]),
-        ({"ModelLocation": "s3://bucket/a/b", "ModelKmsKeyArn": KMS_KEY}, [MODEL, DECRYPT]),
+        ({"ModelLocation": "s3://bucket/a/b"}, [models("bucket/a/b")]),
+        ({"ModelLocation": "s3://bucket/a/b@sha256:" + 64 * "0"}, [models("bucket/a/b")]),
+        ({"ModelLocation": "s3://bucket/a/b", "ModelKmsKeyArn": KMS_KEY}, [models("bucket/a/b"), DECRYPT]),
+        (
+            {"FurtherModel1": "s3://one/a", "FurtherModel3": "x=s3://three/c/d@sha256:" + 64 * "0"},
+            [models("one/a", "three/c/d")],
+        ),
         ({"GenerateKey": "true"}, [secret("${GeneratedKey}")]),
         ({"KeysSecretArn": SECRET}, [secret(SECRET)]),
         ({"KeysSecretArn": SECRET, "KeysKmsKeyArn": KMS_KEY}, [secret(SECRET), DECRYPT]),
