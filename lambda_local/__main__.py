@@ -37,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     )
     cli.add_argument("--cors", type=cors, metavar="FILE|JSON", help="as AWS::Lambda::Url writes it")
     cli.add_argument("--concurrency", type=int, default=1, metavar="N", help="runtime processes at most (1)")
+    cli.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="invocations in one process, as on Managed Instances (1)"
+    )
     cli.add_argument("--queue", type=float, metavar="SECONDS", help="wait for a free one before 429 (the time-out)")
     cli.add_argument(
         "--on-leave",
@@ -60,6 +63,7 @@ def function_from(options: argparse.Namespace) -> Function:
         memory_mb=options.memory,
         env=dict(options.env),
         snapstart=options.snapstart,
+        at_once=options.at_once,
         on_leave=options.on_leave,
     )
 

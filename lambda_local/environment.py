@@ -1,7 +1,8 @@
-"""One execution environment: a runtime process, its Runtime API, and one invocation at a time.
+"""One execution environment: a runtime process, its Runtime API, and one invocation at a time, or a few.
 
 Init has its own time limit. Where the runtime is too slow, dies or reports an error, it is started again inside the
-first invoke, on the invoke's time. A time-out kills the process; the next invocation starts another.
+first invoke, on the invoke's time. A time-out kills the process, whatever else it was answering; the next invocation
+starts another.
 """
 
 import asyncio
@@ -21,13 +22,14 @@ TIMED_OUT = "Sandbox.Timedout"
 
 
 class Environment:
-    """Runs invocations of `function`, one after the other."""
+    """Runs invocations of `function`: no more at the same time than it takes."""
 
     def __init__(self, function: Function, log: Callable[[str], None]) -> None:
         self._function = function
         self._log = log
         self._api = RuntimeApi()
         self._process: RuntimeProcess | None = None
+        self._starting = asyncio.Lock()
 
     async def start(self) -> None:
         """Serve the Runtime API. The process starts with the first invocation."""
@@ -45,7 +47,8 @@ class Environment:
 
     async def run(self, invocation: Invocation) -> Report:
         """Bring one invocation to its end, whatever happens. Returns what it cost."""
-        init_duration = None if self._live() else await self._init()
+        async with self._starting:
+            init_duration = None if self._live() else await self._init()
         self._log(start_line(invocation.request_id))
         began = time.monotonic()
         failure = await self._invoke(invocation, deadline=began + self._function.timeout)
@@ -77,7 +80,8 @@ class Environment:
 
     async def _invoke(self, invocation: Invocation, deadline: float) -> Failed | None:
         """From START to END. Returns what went wrong, or None."""
-        process = self._live() or await self._start_runtime(deadline - time.monotonic())
+        async with self._starting:
+            process = self._live() or await self._start_runtime(deadline - time.monotonic())
         failure = process if isinstance(process, Failed) else await self._work(process, invocation, deadline)
         if failure is not None:
             message = failure.message or failure.error_type

@@ -13,7 +13,10 @@ SNAPSHOT_INIT_LIMIT = 130.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function's configuration. Times in seconds; memory is announced to the runtime and not enforced."""
+    """A function's configuration. Times in seconds; memory is announced to the runtime and not enforced.
+
+    `at_once`: how many invocations one process is given at the same time, as on Lambda Managed Instances if above 1.
+    """
 
     command: Sequence[str]
     timeout: float = 60.0
@@ -23,6 +26,7 @@ class Function:
     region: str = "us-east-1"
     env: Mapping[str, str] = field(default_factory=dict)
     snapstart: bool = False
+    at_once: int = 1
     on_leave: OnLeave = "break"
 
     @property
@@ -49,6 +53,7 @@ class Function:
             "AWS_LAMBDA_RUNTIME_API": runtime_api,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_REGION": self.region,
+            **({} if self.at_once == 1 else {"AWS_LAMBDA_MAX_CONCURRENCY": str(self.at_once)}),
             "LAMBDA_TASK_ROOT": str(Path.cwd()),
             "_HANDLER": "handler",
             **self.env,

@@ -4,7 +4,8 @@
         ...  # POST to f"{url.base_url}/v1/chat/completions"
 
 AWS starts another execution environment for a request that finds all of them busy. Here there are at most
-`concurrency`, started as they are needed, warm ones first; a request that finds none waits up to `queue_seconds` and is
+`concurrency`, started as they are needed, warm ones first, each with as many invocations at the same time as the
+function takes (one, but on Managed Instances); a request that finds no place waits up to `queue_seconds` and is
 then answered 429, which is what a function that has reached its reserved concurrency answers at once.
 """
 
@@ -59,7 +60,8 @@ class FunctionUrl:
         self.base_url = f"http://{HOST}:{await self._server.start(self._port)}"
         for environment in self._environments:
             await environment.start()
-            self._idle.put_nowait(environment)
+            for _ in range(self._function.at_once):
+                self._idle.put_nowait(environment)
         return self
 
     async def __aexit__(

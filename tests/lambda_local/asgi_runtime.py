@@ -66,5 +66,6 @@ if __name__ == "__main__":
             app,
             runtime_api=os.environ["AWS_LAMBDA_RUNTIME_API"],
             init_type=os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"],
+            max_concurrency=int(os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1")),
         )
     )

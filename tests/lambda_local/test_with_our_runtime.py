@@ -1,5 +1,6 @@
 """The emulator and our own Runtime API loop, one against the other: neither was written from the other's code."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -82,3 +83,21 @@ async def test_a_kill_in_mid_answer_cuts_and_the_next_request_works(
         with pytest.raises(httpx.RemoteProtocolError):
             await response.aread()
     assert (await client.get("/echo")).status_code == 200
+
+
+async def test_one_process_is_given_as_many_invocations_at_once_as_it_takes(stage: Stage, lines: list[str]) -> None:
+    env = {"STAGE": str(stage.port), "PYTHONPATH": str(ROOT)}
+    function = Function(command=COMMAND, env=env, timeout=20, at_once=2)
+    async with FunctionUrl(function, log=lines.append) as url, httpx.AsyncClient(base_url=url.base_url) as client:
+        tasks = [asyncio.create_task(client.get("/stream")) for _ in range(2)]
+        for _ in tasks:
+            await stage.reached()  # both are under way before either may go on
+        assert (len(url.reports), sum(task.done() for task in tasks)) == (0, 0)
+        await url.kill_runtime()
+        assert [type(error) for error in await asyncio.gather(*tasks, return_exceptions=True)] == [
+            httpx.RemoteProtocolError,
+            httpx.RemoteProtocolError,
+        ]
+        assert (await client.get("/echo")).status_code == 200
+        await url.settled()
+        assert sum(report.init_duration is not None for report in url.reports) == 2  # one init for both, one more
