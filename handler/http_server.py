@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from handler.errors import ConfigurationError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-# How long answers go on after Ctrl-C, in seconds.
+# How long answers go on after Ctrl-C or SIGTERM, in seconds. What is not over then is cut, which a client notices.
 STOP_GRACE = 3
 
 
@@ -29,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve_http(app: "FastAPI", listener: socket.socket) -> None:
-    """Serves `app` until told to stop."""
+    """Serves `app` until SIGINT or SIGTERM: takes no more connections, lets answers end within their grace, returns."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -46,5 +47,7 @@ def serve_http(app: "FastAPI", listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_GRACE,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped in order, and passes the signal on
+    # uvicorn stops in order, and then passes the signal on: by default SIGTERM would end the process as if it had not.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

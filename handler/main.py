@@ -375,7 +375,9 @@ def _serve_lambda(
     on_restore: "Sequence[RestoreHook]",
     log: "RequestLog",
 ) -> None:
-    on_restore = (*on_restore, log.restored)
+    from handler.aws.snapstart import reseed
+
+    on_restore = (reseed, *on_restore, log.restored)
     if not settings.has_keys:
         logger.warning("Neither LLM_API_KEYS nor LLM_API_KEYS_FROM is set: whoever can reach this function may use it")
     if settings.mode == "buffered":

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     cli = argparse.ArgumentParser(prog="python -m lambda_local", description=__doc__)
     cli.add_argument("--port", type=int, default=9000)
     cli.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="of one invocation (60)")
+    cli.add_argument("--init-timeout", type=float, default=10.0, metavar="SECONDS", help="of Init (10, as Lambda's)")
     cli.add_argument("--memory", type=int, default=1769, metavar="MB", help="announced, not enforced (1769)")
     cli.add_argument(
         "--auth", choices=["NONE", "AWS_IAM"], default="NONE", help="AWS_IAM checks that a signature is there"
@@ -60,6 +61,7 @@ def function_from(options: argparse.Namespace) -> Function:
     return Function(
         command=options.command or [sys.executable, "-m", "handler"],
         timeout=options.timeout,
+        init_timeout=options.init_timeout,
         memory_mb=options.memory,
         env=dict(options.env),
         snapstart=options.snapstart,

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
@@ -65,10 +66,13 @@ def _executable(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running_rie(command: Sequence[str], *, timeout: float, env: Mapping[str, str]) -> Iterator[int]:
+def running_rie(
+    command: Sequence[str], *, timeout: float, env: Mapping[str, str], output: IO[bytes] | None = None
+) -> Iterator[int]:
     """The emulator around a runtime; yields the port to invoke it at. The runtime starts with the first invoke.
 
-    timeout: of one invocation, in seconds. Raises RieError where the emulator does not start.
+    timeout: of one invocation, in seconds. output: where the emulator and the runtime print to, if not where we do.
+    Raises RieError where the emulator does not start.
     """
     port, runtime_port = _free_ports(2)
     emulator = subprocess.Popen(
@@ -81,6 +85,8 @@ def running_rie(command: Sequence[str], *, timeout: float, env: Mapping[str, str
             *command,
         ],
         env={**os.environ, "AWS_LAMBDA_FUNCTION_TIMEOUT": str(max(1, round(timeout))), **env},
+        stdout=output,
+        stderr=output,
         start_new_session=True,
     )
     try:

@@ -108,6 +108,8 @@ class BufferedHandler:
         except InvalidRequest as error:
             record.refused(error)
             return error_response(error, record.request_id)
+        except UnsupportedEvent:
+            raise
         except Exception as error:
             record.failed(error)
         if not collector.complete.is_set():

@@ -4,6 +4,7 @@ What must not be shared by the copies, or has gone stale in the snapshot (random
 renewed by the hooks: callables that run in order after the restore.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -13,6 +14,14 @@ from handler.aws.runtime_client import RuntimeClient
 INIT_TYPE = "snap-start"
 
 RestoreHook: TypeAlias = Callable[[], None]
+
+
+def reseed() -> None:
+    """Seeds the generator that libraries share, or the copies of a snapshot would wait the same times between retries.
+
+    Answers and ids need no hook: each takes its randomness from the operating system, which is not in the snapshot.
+    """
+    random.seed()
 
 
 async def await_restore(client: RuntimeClient, hooks: Sequence[RestoreHook]) -> None:

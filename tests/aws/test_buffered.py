@@ -84,7 +84,7 @@ async def test_a_body_that_is_not_base64_is_a_400() -> None:
     assert (status, retry, content["code"]) == (400, "false", "invalid_value")
 
 
-@pytest.mark.parametrize("event", [{}, [], "text", None, b"no json"])
+@pytest.mark.parametrize("event", [{}, [], "text", None, b"no json", function_url("/echo", body=1)])
 async def test_another_event_is_refused(event: Any) -> None:
     with pytest.raises(UnsupportedEvent, match="This function answers HTTP events"):
         await handle(event)

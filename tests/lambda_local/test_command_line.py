@@ -17,10 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_options_become_a_function() -> None:
-    words = "--timeout 5 --memory 512 --env A=1 --env B=x=y --snapstart --at-once 3 --on-leave drain -- prog --flag"
+    words = (
+        "--timeout 5 --init-timeout 7 --memory 512 --env A=1 --env B=x=y --snapstart --at-once 3 --on-leave drain"
+        " -- prog --flag"
+    )
     assert function_from(parser().parse_args(words.split())) == Function(
         command=["prog", "--flag"],
         timeout=5.0,
+        init_timeout=7.0,
         memory_mb=512,
         env={"A": "1", "B": "x=y"},
         snapstart=True,
