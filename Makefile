@@ -10,6 +10,7 @@ RECIPE ?= int8
 # What to embed with, beside it: nothing, "default-embedding" (all-MiniLM-L6-v2), or anything that MODEL may be.
 EMBEDDING_MODEL ?=
 EVENT ?= events/function_url_chat.json
+REQUESTS ?= 2000
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -47,7 +48,7 @@ WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke key plan deploy export test check audit emulate bench figures format docs lock tools clean
+.PHONY: help serve lambda invoke key plan deploy export test check audit soak emulate bench figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -157,6 +158,9 @@ audit: $(VENV)/.serve $(TOOLS)/.done ## known vulnerabilities and licences of wh
 	@$(PY) -m requirements.vulnerabilities $(TOOLS)/bin/pip-audit
 	@$(PY) -m requirements.licences
 
+soak: $(VENV)/.dev $(TOOLS)/.done ## two thousand mixed requests through the emulators: nothing leaks, nothing breaks; REQUESTS=200
+	@$(PY) -m tests.soak --requests $(REQUESTS)
+
 emulate: $(VENV)/.dev ## the same small artefacts on emulated AVX2 and arm64 processors (needs qemu-user; 5 minutes)
 	@$(PY) -m tests.emulated
 
@@ -170,8 +174,9 @@ format: $(VENV)/.dev ## sort imports and format
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-docs: $(VENV)/.serve ## the README's generated tables, the list of licences
+docs: $(VENV)/.dev ## the generated tables of the README and the fault page, the list of licences
 	@$(PY) -m docs.tables
+	@$(PY) -m tests.faults.page
 	@$(PY) -m requirements.licences --write
 
 lock: ## resolve the requirements anew (needs uv)
