@@ -14,6 +14,8 @@
     │   ├── BodyTooLarge           413
     │   └── UnsupportedMediaType   415
     ├── Busy                     nobody's: 429, worth a retry after a pause
+    ├── RateLimited              the caller's: 429, more requests in a minute than its key may send; worth a retry
+    ├── QuotaExceeded            the caller's: 429, more tokens in a day than its key may use; until midnight, no retry
     ├── Unavailable              nobody's: 503, what the server needs to answer is out of reach; worth a retry
     ├── DeadlineExceeded         nobody's: 504, the time was up before the first token
     ├── ServerFault              ours: 500, the message tells no internals
@@ -119,6 +121,31 @@ class Busy(EndpointError):
     type = "rate_limit_error"
     default_code = "server_busy"
     retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(EndpointError):
+    """Type and code are OpenAI's."""
+
+    status = 429
+    type = "requests"
+    default_code = "rate_limit_exceeded"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QuotaExceeded(EndpointError):
+    """Type and code are OpenAI's; clients know by them that no retry will help."""
+
+    status = 429
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
 
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)

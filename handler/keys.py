@@ -38,6 +38,10 @@ class KeyRing:
         self.keys = tuple(keys)
         self._owners = tuple((digest, key) for key in self.keys for digest in key.digests)
 
+    @property
+    def has_limits(self) -> bool:
+        return any(key.is_limited for key in self.keys)
+
     def find(self, given: bytes) -> Key | None:
         """The owner of the key `given`; None where nobody is."""
         digest = digest_of(given)

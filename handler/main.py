@@ -67,7 +67,7 @@ def main(timeline: Timeline | None = None) -> int:
             listener = listen(settings.host, settings.port)
         log = request_log_of(settings, surroundings)
         timeline.end("settings")
-        access = access_of(settings)
+        access = access_of(settings, on_lambda=surroundings.runtime_api is not None)
         app = build_app(settings, timeline, access, log)
     except Exception as error:
         return _refuse(error, surroundings.runtime_api)
@@ -86,7 +86,7 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
     models have the same name or keys cannot be had.
     """
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
-        fetching_keys = None if access.fetch is None else threads.submit(_fetch_keys, access.fetch, timeline)
+        preparing_access = None if access.prepare is None else threads.submit(_prepare_access, access.prepare, timeline)
         source = open_source(settings.model)
         finish = _begin_loading(source, settings, threads, timeline)
         embedding_source = None if settings.embedding_model is None else open_source(settings.embedding_model)
@@ -104,8 +104,8 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
         timeline.end("api")
         service, grammars = finish()
         embeddings = None if loading_embeddings is None else loading_embeddings.result()
-        if fetching_keys is not None:
-            fetching_keys.result()
+        if preparing_access is not None:
+            preparing_access.result()
     catalogue = Catalogue()
     catalogue.add_chat(_chat_slot(source, settings, service=service), settings.model_alias)
     if embedding_source is not None:
@@ -119,6 +119,7 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
             catalogue.add_embedding(_embedding_slot(further_source, settings, name=further.name))
     config = ApiConfig(
         keys=access.keys,
+        counter=access.counter,
         cors_origins=settings.cors_origins,
         max_body_bytes=settings.max_body_bytes,
         max_concurrency=settings.max_concurrency,
@@ -151,9 +152,9 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
     return app
 
 
-def _fetch_keys(fetch: Callable[[], None], timeline: Timeline) -> None:
+def _prepare_access(prepare: Callable[[], None], timeline: Timeline) -> None:
     with timeline.beside("keys"):
-        fetch()
+        prepare()
 
 
 def _chat_slot(

@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     api_keys_ttl: int = Field(
         default=300, ge=1, description="seconds after which the keys kept there are fetched again"
     )
+    quota_table: str | None = Field(
+        default=None,
+        description="DynamoDB table where the limits of keys are counted; none: in the process (refused on Lambda)",
+    )
     public: bool = Field(default=False, description="the URL is reachable by anyone: refuse to start without a key")
     host: str = Field(default="127.0.0.1", description="address of the local server")
     port: int = Field(default=8000, ge=1, le=65535, description="port of the local server")

@@ -17,6 +17,7 @@ from handler.api.answers import told
 from handler.api.chunks import dumps
 from handler.api.error_responses import error_object
 from handler.api.json_body import check_headers, parse_object, read_body
+from handler.api.quota import Meter
 from handler.api.shelf import Shelf, Slot
 from handler.api.sse import EventStream, StreamFailed, event, watching
 from handler.api.stepping import EngineThread, Stream
@@ -42,6 +43,11 @@ class Prepared(Protocol[E_co]):
 
     @property
     def prompt_tokens(self) -> int: ...
+
+    @property
+    def most_tokens(self) -> int:
+        """Prompt and answer together come to no more."""
+        ...
 
     def events(self, should_stop: Callable[[], bool], /) -> Generator[E_co, None, None]:
         """Runs the model, one step for each event. Ends soon once `should_stop()` is true."""
@@ -163,13 +169,26 @@ class Turn:
     async def _start(self, prepare: Callable[[], Prepared[E]]) -> tuple[Stream[E], Callable[[], bool]]:
         is_over = Countdown(self._deadline)
         # Not on the engine's thread: a long prompt or a large grammar would stall the answers in flight.
-        prepared = await asyncio.to_thread(prepare)
+        prepared = await self._admitted(prepare)
         self._record.prompt_tokens = prepared.prompt_tokens
         if is_over():
             raise _too_late()
         events = self._engine.stream(partial(prepared.events, is_over), self._held.pop_all())
         self._closing.callback(events.cancel)
         return events, is_over
+
+    async def _admitted(self, prepare: Callable[[], Prepared[E]]) -> Prepared[E]:
+        """What `prepare` returns, once the caller's key may have it answered."""
+        meter = Meter.of(self._request.scope)
+        if meter is None:
+            return await asyncio.to_thread(prepare)
+        counting = asyncio.create_task(meter.count_request())
+        try:
+            prepared = await asyncio.to_thread(prepare)
+        finally:
+            await counting  # who sends too much is told that first
+        await meter.reserve(prepared.most_tokens)
+        return prepared
 
 
 def _shared(loading: Future[EndpointError | None]) -> Future[EndpointError | None]:

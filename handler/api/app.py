@@ -1,12 +1,12 @@
 """The FastAPI application, put together from its parts. Importing this module has no effect.
 
-From the outside in: Observed, Cors, FaultBarrier, Authentication, then the routes.
+From the outside in: Observed, Cors, FaultBarrier, Authentication, Metering, then the routes.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -20,9 +20,11 @@ from handler.api.answers import told
 from handler.api.auth import Authentication
 from handler.api.error_responses import error_response, from_http_exception
 from handler.api.limits import Limits
+from handler.api.metering import Metering
 from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed
 from handler.api.models import Models
 from handler.api.quiet import doing_when_quiet
+from handler.api.quota import Quotas
 from handler.api.routes.chat import chat_router
 from handler.api.routes.completions import completions_router
 from handler.api.routes.embeddings import embeddings_router
@@ -35,6 +37,7 @@ from handler.api.shelf import Shelf, Slot
 from handler.api.stepping import EngineThread
 from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService
+from handler.counter import Counter, MemoryCounter
 from handler.errors import EndpointError, InvalidRequest
 from handler.keys import KeySource
 from handler.record import RequestLog, RequestRecord
@@ -49,6 +52,7 @@ class ApiConfig:
     CORS headers."""
 
     keys: KeySource | None = None
+    counter: Counter = field(default_factory=MemoryCounter)  # of the limits of keys
     cors_origins: tuple[str, ...] = ("*",)
     max_body_bytes: int = 6 * 1024 * 1024
     max_concurrency: int = 8  # answers in flight; above it 429
@@ -131,8 +135,12 @@ def _middleware(config: ApiConfig, log: RequestLog) -> list[Middleware]:
         Middleware(Observed, log=log),
         *([cors] if config.cors_origins else []),
         Middleware(FaultBarrier),
-        *([] if config.keys is None else [Middleware(Authentication, keys=config.keys)]),
+        *([] if config.keys is None else _guard(config.keys, config.counter)),
     ]
+
+
+def _guard(keys: KeySource, counter: Counter) -> list[Middleware]:
+    return [Middleware(Authentication, keys=keys), Middleware(Metering, quotas=Quotas(counter))]
 
 
 async def _on_endpoint_error(request: Request, error: Exception) -> Response:

@@ -10,10 +10,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handler.api.error_responses import error_response
 from handler.errors import Unauthorized, Unavailable
-from handler.keys import KeySource, digest_of
+from handler.keys import Key, KeySource, digest_of
 from handler.record import RequestRecord
 from handler.scope import KEY_NAME, TENANT
 
+KEY = "handler.key"  # in the scope; absent where no key was needed
 OPEN_PATHS = frozenset({"/", "/health"})
 
 
@@ -38,6 +39,7 @@ class Authentication:
             await error_response(_refusal(given=given is not None))(scope, receive, send)
             return
         RequestRecord.of(scope).key = owner.name
+        scope[KEY] = owner
         scope["state"] = {**(scope.get("state") or {}), TENANT: digest_of(given), KEY_NAME: owner.name}
         await self._app(scope, receive, send)
 
@@ -50,6 +52,12 @@ def presented_key(headers: Headers) -> bytes | None:
     # Starlette reads header bytes as Latin-1: back to what was sent. There a byte of a letter may look like
     # a space (0x85, 0xA0), so only what HTTP calls one is taken off.
     return key.strip(" \t").encode("latin-1") or None
+
+
+def key_of(scope: Scope) -> Key | None:
+    """The key that the request came with."""
+    key: Key | None = scope.get(KEY)
+    return key
 
 
 def tenant_of(scope: Scope) -> bytes:

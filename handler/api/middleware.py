@@ -20,7 +20,15 @@ from handler.scope import RECORD
 from handler.trace_id import w3c_trace_id, xray_trace_id
 
 COST = "x-cost-usd"
-EXPOSED_HEADERS = ("x-request-id", "openai-processing-ms", "x-should-retry", "retry-after", "x-dropped-fields", COST)
+EXPOSED_HEADERS = (
+    "x-request-id",
+    "openai-processing-ms",
+    "x-should-retry",
+    "retry-after",
+    "x-dropped-fields",
+    COST,
+    *(f"x-ratelimit-{fact}-{kind}" for kind in ("requests", "tokens") for fact in ("limit", "remaining", "reset")),
+)
 
 
 class Observed:

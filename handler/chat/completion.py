@@ -9,7 +9,7 @@ from functools import cached_property, partial
 
 from handler.chat.long_text import refuse_far_too_long
 from handler.chat.raw import RawText, check_known
-from handler.chat.service import ServedModel, check_ends, check_token_ids
+from handler.chat.service import ServedModel, check_ends, check_token_ids, most_generated
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Finished, SampledToken, Stopped, Usage
 from handler.engine.grammar import GrammarSpec
@@ -76,6 +76,14 @@ class PreparedCompletion:
     @property
     def prompt_tokens(self) -> int:
         return sum(len(prompt.token_ids) for prompt in self.prompts)
+
+    @property
+    def most_tokens(self) -> int:
+        """Prompts and answers together come to no more."""
+        window = self.model.decoder.context_window
+        return self.prompt_tokens + sum(
+            most_generated(self.params, window - len(prompt.token_ids)) for prompt in self.prompts
+        )
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[CompletionEvent, None, None]:
         """Runs the model, lazily, one prompt after the other; the choices of the i-th begin with i·n.

@@ -66,6 +66,13 @@ class PreparedEmbedding:
         self._shape = shape
         self.prompt_tokens = 0
 
+    @property
+    def most_tokens(self) -> int:
+        """Each text's bytes, and a token before and behind it, but no more than the window holds."""
+        window = self._model.encoder.context_window
+        lengths = (len(given.encode()) if isinstance(given, str) else len(given) for _, given in self._inputs)
+        return sum(min(window, length + 2) for length in lengths)
+
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[EmbeddingEvent, None, None]:
         """`Tokenized` now and then while tokenizing, then `Embedded` for each batch, and one `Finished`.
 

@@ -76,6 +76,11 @@ class PreparedChat:
     def prompt_tokens(self) -> int:
         return len(self.prompt_ids)
 
+    @property
+    def most_tokens(self) -> int:
+        """Prompt and answer together come to no more."""
+        return self.prompt_tokens + most_generated(self.params, self.model.decoder.context_window - self.prompt_tokens)
+
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[ChatEvent, None, None]:
         """Runs the model, lazily: `Step`s; text, thoughts and calls, at least one event for each token; one
         `Stopped` for each choice, one `Finished`.
@@ -200,6 +205,11 @@ def _shown(tools: ChatTools | None) -> tuple[Tool, ...]:
         return ()
     tools.check()
     return () if tools.choice == "none" else tools.tools
+
+
+def most_generated(params: GenerationParams, room: int) -> int:
+    """How many tokens all choices together can have, where the window has `room` for each."""
+    return params.n * (room if params.max_tokens is None else min(params.max_tokens, room))
 
 
 def check_token_ids(params: GenerationParams, vocab_size: int) -> None:

@@ -1,13 +1,18 @@
-"""AWS on this machine: moto as a server of its own, asked by the real boto3 over HTTP."""
+"""AWS on this machine: moto behind HTTP, asked by the real boto3.
 
-from collections.abc import Iterator, Mapping
+AWS compares and writes an item in one step. moto does the one after the other, so here it does one request at a time.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import httpx
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 REGION = "eu-central-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "session"}
@@ -32,12 +37,21 @@ class Cloud:
 @contextmanager
 def cloud() -> Iterator[Cloud]:
     """An empty account."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    moto = DomainDispatcherApplication(create_backend_app)
+    one_at_a_time = threading.Lock()
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with one_at_a_time:
+            return [b"".join(moto(environ, start_response))]
+
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
+        url = f"http://127.0.0.1:{server.server_port}"
         httpx.post(f"{url}/moto-api/reset").raise_for_status()  # what another server of this process was told
         yield Cloud(url=url)
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
