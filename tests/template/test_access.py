@@ -1,11 +1,14 @@
 """Who may call: nobody but those whom the parameters name, whatever the front."""
 
+import json
+import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from deployment.plan import Plan
+from tests.template.places import NODE
 
 Plans = Callable[..., Plan]
 
@@ -173,3 +176,27 @@ def test_cloudfront_keeps_nothing_and_compresses_nothing(plan: Plans) -> None:
     behavior = distribution.properties["DistributionConfig"]["DefaultCacheBehavior"]
     assert (behavior["CachePolicyId"], behavior["Compress"]) == ("4135ea2d-6df8-44a3-9df3-4b5a84be39ad", False)
     assert behavior["ViewerProtocolPolicy"] == "https-only"
+
+
+@pytest.mark.parametrize(
+    ("headers", "handed_on"),
+    [
+        ({"authorization": {"value": "Bearer sk-one"}}, "sk-one"),
+        ({"authorization": {"value": "bearer  sk-one"}}, "sk-one"),
+        ({"x-api-key": {"value": "sk-two"}}, "sk-two"),
+        ({"authorization": {"value": "Basic abc"}, "x-api-key": {"value": "sk-two"}}, "sk-two"),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_the_edge_function_hands_the_key_on(
+    plan: Plans, headers: Mapping[str, Mapping[str, str]], handed_on: str | None
+) -> None:
+    """Run by Node: CloudFront's runtime is a part of JavaScript."""
+    (function,) = plan(Front="cloudfront", AuthType="AWS_IAM", **KEY).of_type("AWS::CloudFront::Function")
+    event = json.dumps({"request": {"method": "POST", "headers": headers}})
+    script = f"{function.properties['FunctionCode']}\nconsole.log(JSON.stringify(handler({event})))"
+    done = subprocess.run([NODE, "-e", script], capture_output=True, text=True, check=True)
+    request = json.loads(done.stdout)
+    assert request["headers"].get("x-api-key", {}).get("value") == handed_on
+    assert request["method"] == "POST"
