@@ -50,6 +50,7 @@ OPTIONAL = {
     "ModelLocation": "s3://bucket/prefix",
     "FurtherModel2": "small=s3://bucket/two",
     "GenerateKey": "true",
+    "Quotas": "true",
     "PriceGbSecond": ".1",
     "PriceRequest": ".1",
 }
@@ -164,6 +165,7 @@ ANOTHER = {
     "KeysParameter": "/llm/keys",
     "KeysKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/one",
     "KeysTtl": "60",
+    "Quotas": "true",
     "ModelLocation": "s3://bucket/prefix",
     "FurtherModel1": "s3://bucket/one",
     "FurtherModel2": "s3://bucket/two",

@@ -58,6 +58,13 @@ def test_by_default_the_function_may_write_its_own_log_and_no_more(plan: Plans) 
         ({"KeysSecretArn": SECRET, "KeysKmsKeyArn": KMS_KEY}, [secret(SECRET), DECRYPT]),
         ({"KeysParameter": "/llm/keys"}, [PARAMETER]),
         ({"GenerateKey": "true", "KeysParameter": "/llm/keys"}, [secret("${GeneratedKey}"), PARAMETER]),
+        (
+            {"GenerateKey": "true", "Quotas": "true"},
+            [
+                secret("${GeneratedKey}"),
+                {"Effect": "Allow", "Action": "dynamodb:UpdateItem", "Resource": "${QuotaTable.Arn}"},
+            ],
+        ),
     ],
     ids=str,
 )

@@ -20,6 +20,7 @@ SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf"
     [
         ({"AuthType": "NONE"}, "PublicNeedsKey"),
         ({"Front": "cloudfront"}, "PublicNeedsKey"),
+        ({"Quotas": "true"}, "QuotasAreOfKeys"),
         ({"KeysKmsKeyArn": KMS_KEY}, "KmsKeyIsUsed: KeysKmsKeyArn"),
         ({"KeysKmsKeyArn": KMS_KEY, "GenerateKey": "true"}, "KmsKeyIsUsed: KeysKmsKeyArn"),
         ({"ModelKmsKeyArn": KMS_KEY}, "KmsKeyIsUsed: ModelKmsKeyArn"),
@@ -46,6 +47,7 @@ def test_a_combination_that_cannot_be_is_refused(plan: Plans, given: dict[str, s
         {"Front": "cloudfront", **KEY},
         {"AuthType": "NONE", "KeysSecretArn": SECRET, "KeysKmsKeyArn": KMS_KEY},
         {"AuthType": "NONE", "KeysParameter": "/llm/keys"},
+        {"Quotas": "true", "GenerateKey": "true"},
         {"Metrics": "emf"},
         {"Metrics": "emf", "LogLevel": "debug"},
         {"ModelLocation": "s3://bucket/a/b", "ModelKmsKeyArn": KMS_KEY},
