@@ -11,6 +11,12 @@ RECIPE ?= int8
 EMBEDDING_MODEL ?=
 EVENT ?= events/function_url_chat.json
 REQUESTS ?= 2000
+# What `make cost` estimates: tokens of each request, and the function. Never from the environment.
+PROMPT := 500
+COMPLETION := 200
+MEMORY := 3538
+ARCH := x86_64
+OPTIONS :=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -48,7 +54,7 @@ WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke key plan deploy export test check audit soak emulate bench figures format docs lock tools clean
+.PHONY: help serve lambda invoke key plan deploy export test check audit soak emulate bench cost figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -166,6 +172,11 @@ emulate: $(VENV)/.dev ## the same small artefacts on emulated AVX2 and arm64 pro
 
 bench: $(VENV)/.dev ## the product and its peers side by side (15 minutes); BENCH=decode for one
 	@$(PY) -m tests.bench $(BENCH)
+
+cost: REQUESTS := 10000
+cost: $(PY) ## what REQUESTS a day of PROMPT + COMPLETION tokens cost here, beside servers and APIs; MEMORY, ARCH, RECIPE
+	@$(PY) -m cost --requests "$(REQUESTS)" --prompt "$(PROMPT)" --completion "$(COMPLETION)" --memory "$(MEMORY)" \
+	  --arch "$(ARCH)" --recipe "$(RECIPE)" $(OPTIONS)
 
 figures: $(VENV)/.serve ## the README's figures, from what `make bench` measured
 	@$(PY) -m tests.bench.report --readme

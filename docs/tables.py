@@ -7,6 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from cost.__main__ import committed as cost
+from cost.__main__ import committed_picture
 from deployment.document import read_template
 from handler.api.completion_fields import COMPLETION_FIELDS
 from handler.api.embedding_fields import EMBEDDING_FIELDS
@@ -21,6 +23,7 @@ from tests.bench.report import committed as bench
 README = Path(__file__).parents[1] / "README.md"
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 DEPLOY = Path(__file__).parent / "deploy.md"
+COSTS = Path(__file__).parent / "figures" / "cost.svg"
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -136,6 +139,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "recipes": recipes,
     "bench": bench,
+    "cost": cost,
 }
 DEPLOY_TABLES: Mapping[str, Callable[[], str]] = {"parameters": parameters, "rules": rules}
 
@@ -157,4 +161,5 @@ def between_markers(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
 if __name__ == "__main__":
     README.write_text(rendered(README.read_text()))
     DEPLOY.write_text(between_markers(DEPLOY.read_text(), DEPLOY_TABLES))
+    COSTS.write_text(committed_picture())
     sys.exit(0)
