@@ -76,6 +76,9 @@ class Observed:
 def _name(record: RequestRecord, headers: MutableHeaders) -> None:
     headers["x-request-id"] = record.request_id
     headers["openai-processing-ms"] = str(record.elapsed_ms())
+    # An answer is for whoever asked: neither a browser nor a CDN keeps it, or takes it for something else than it says.
+    headers["x-content-type-options"] = "nosniff"
+    headers.setdefault("cache-control", "no-store")
     # A stream tells it in its usage: at its beginning it has cost next to nothing.
     is_stream = headers.get("content-type", "").startswith("text/event-stream")
     if not is_stream and (cost := record.told_cost()) is not None:

@@ -27,6 +27,7 @@ ASGI_VERSION = {"version": "3.0", "spec_version": "2.4"}
 # RFC 3986 path characters, and `%`: what is encoded already stays as it came.
 PATH_SAFE = "/%!$&'()*+,;=:@"
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]+)(?::(?P<port>\d{1,5}))?")
+NOT_IN_HEADERS = re.compile(rb"[\r\n\0]")
 HIDDEN = ("host", "x-forwarded-port")
 
 SUPPORTED = (
@@ -147,7 +148,11 @@ def _raw_path(event: Event) -> str:
 
 def _repair(scope: Scope, hidden: Mapping[str, str], raw_path: str) -> None:
     seen = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
-    scope["headers"] = [(name.encode(), value.encode()) for name, value in hidden.items()] + seen
+    headers = [(name.encode(), value.encode()) for name, value in hidden.items()] + seen
+    # No HTTP request has them, so no HTTP client is behind such an event; some headers are repeated in the answer.
+    if any(NOT_IN_HEADERS.search(part) for pair in headers for part in pair):
+        raise ValueError("a line break or NUL in a header")
+    scope["headers"] = headers
     scope["raw_path"] = raw_path.encode()
     scope["path"] = unquote(raw_path)
     scope["asgi"] = dict(ASGI_VERSION)

@@ -100,7 +100,8 @@ class ChatTemplate:
 
         environment = _environment(self._now)
         try:
-            variables = meta.find_undeclared_variables(environment.parse(self.source))
+            # Jinja counts its functions among them: range, namespace, raise_exception are not a caller's to replace.
+            variables = meta.find_undeclared_variables(environment.parse(self.source)) - environment.globals.keys()
             return _Compiled(environment.from_string(self.source), frozenset(variables))
         except jinja2.TemplateSyntaxError as error:
             raise ArtifactError(f"The chat template is not valid Jinja, line {error.lineno}: {error.message}") from None

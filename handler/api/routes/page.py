@@ -16,7 +16,7 @@ def page_router() -> APIRouter:
     @router.api_route("/", methods=["GET", "HEAD"])
     async def page() -> Response:
         html = _PAGE.read_text(encoding="utf-8")
-        headers = {"content-security-policy": content_security_policy(html), "x-content-type-options": "nosniff"}
+        headers = {"content-security-policy": content_security_policy(html), "referrer-policy": "no-referrer"}
         return Response(html, media_type="text/html", headers=headers)
 
     return router
