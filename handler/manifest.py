@@ -171,8 +171,7 @@ class ModelManifest(_Frozen):
 
     @model_validator(mode="after")
     def _check_names(self) -> "ModelManifest":
-        read = (self.graph.file, self.tokenizer_file, *((self.chat_template_file,) if self.chat_template_file else ()))
-        for name in (*self.files, *read):
+        for name in self.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or str(path) != name:
                 raise ValueError(f"{name!r} does not name a file in the model's directory")
