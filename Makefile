@@ -54,7 +54,7 @@ WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke key plan deploy export test check audit soak emulate bench cost figures format docs lock tools clean
+.PHONY: help serve lambda invoke key plan deploy export publish test check audit soak emulate bench cost figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -117,6 +117,9 @@ endif
 
 export: $(VENV)/.serve ## MODEL → a quantized, verified model directory under artifacts/; PREFIX=FILE: how all chats begin
 	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)" $(WITH_PREFIX)
+
+publish: $(VENV)/.serve $(ARTIFACT)/manifest.json ## MODEL's directory → TO=s3://BUCKET/PREFIX; prints the location for LLM_MODEL
+	@$(PY) -m handler.aws.store.publish "$(ARTIFACT)" "$(TO)"
 
 serve: $(VENV)/.serve $(SERVED) ## export MODEL if needed and serve it on http://HOST:PORT/v1
 	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" LLM_HOST="$(HOST)" LLM_PORT="$(PORT)" exec $(PY) -m handler
