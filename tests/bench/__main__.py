@@ -20,6 +20,7 @@ BENCHES = (
     "second_turn",
     "choices",
     "batching",
+    "store",
 )
 
 

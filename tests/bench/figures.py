@@ -6,12 +6,15 @@ from tests.bench.names import (
     BATCHING,
     CHOICES,
     COPIES,
+    DOWNLOAD_FILE,
     EDITED,
     FIRST_TOKEN,
     FOLLOWS,
     FORMATS,
+    GET_OBJECT,
     GREEDY,
     LLAMA_SERVER,
+    NETWORK,
     NO_AMX,
     OURS,
     PREFIX_CACHE,
@@ -19,6 +22,8 @@ from tests.bench.names import (
     SAMPLED,
     SERVER,
     SPECULATION,
+    STORE,
+    UNBOUND,
 )
 from tests.bench.picture import Row, bars
 from tests.bench.results import Results
@@ -96,6 +101,15 @@ def _speculation(results: Results) -> str:
     return bars("Speculation: the same bytes, sooner", _MORE, SPECULATION, rows)
 
 
+def _store(results: Results) -> str:
+    metrics = (NETWORK, UNBOUND)
+    rows = [
+        Row(system, tuple(results.value("store", system, metric) for metric in metrics), ours=system == STORE)
+        for system in (DOWNLOAD_FILE, GET_OBJECT, STORE)
+    ]
+    return bars("A model from S3, 2 cores", "MB per second; more is better", metrics, rows)
+
+
 # Each picture's file, what it says to who cannot see it, and how it is drawn.
 PICTURES: Mapping[str, tuple[str, Callable[[Results], str]]] = {
     "decode": ("Decode speed of each system", _engines("decode", "decode", "Decode, context of 64 to 160 tokens")),
@@ -129,4 +143,5 @@ PICTURES: Mapping[str, tuple[str, Callable[[Results], str]]] = {
         "Tokens per second of all streams together",
         _pairs("batching", "together", BATCHING, "Streams side by side, all together", _MORE, "{} at once"),
     ),
+    "store": ("MB per second from S3 into memory, by each way of reading", _store),
 }

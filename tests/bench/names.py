@@ -18,3 +18,6 @@ PREFIX_CACHE = ("prefix cache on", "prefix cache off")
 BATCHING = ("batching on", "batching off")
 CHOICES = ("n = 1", "n = 4")
 FORMATS = ("schema", "free")
+
+STORE, GET_OBJECT, DOWNLOAD_FILE = f"{OURS} store", "get_object().read()", "download_file"
+NETWORK, UNBOUND = "as over a network", "as fast as the machine"

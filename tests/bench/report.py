@@ -49,11 +49,17 @@ def section(results: Results, pictures: str) -> str:
                 ("target", "wanted", "measured", "met?"),
                 [(row.what, row.wanted, row.measured, _VERDICTS[row.met]) for row in targets(results)],
             ),
-            *(f"![{said}]({pictures}{name}.svg)" for name, (said, _) in PICTURES.items()),
+            *(f"![{PICTURES[name][0]}]({pictures}{name}.svg)" for name in drawn(results)),
             _table_of_engines(results),
             _missing(results),
         ]
     ).strip()
+
+
+def drawn(results: Results) -> dict[str, str]:
+    """The pictures that show anything, by name: those of what was not measured are left out."""
+    nothing = Results(())
+    return {name: svg for name, (_, draw) in PICTURES.items() if (svg := draw(results)) != draw(nothing)}
 
 
 def _measured_on(measurements: Sequence[Measurement]) -> str:
@@ -125,8 +131,8 @@ def main() -> int:
     results = Results(tuple(measurements))
     directory: Path = FIGURES if options.readme else MEASURED
     directory.mkdir(parents=True, exist_ok=True)
-    for name, (_, draw) in PICTURES.items():
-        (directory / f"{name}.svg").write_text(draw(results))
+    for name, svg in drawn(results).items():
+        (directory / f"{name}.svg").write_text(svg)
     if options.readme:
         from docs.tables import README, rendered
 

@@ -8,7 +8,7 @@ from tests.bench.canned import CANNED
 from tests.bench.figures import PICTURES, quality
 from tests.bench.names import ENGINE
 from tests.bench.picture import Row, bars, number
-from tests.bench.report import section
+from tests.bench.report import drawn, section
 from tests.bench.results import Results
 
 
@@ -31,6 +31,12 @@ def test_every_picture_is_drawn_from_whatever_there_is(name: str, results: Resul
     assert picture == draw(results)
     assert ET.fromstring(picture).tag.endswith("svg")
     assert len(picture) < 20_000
+
+
+def test_of_what_was_not_measured_there_is_no_picture() -> None:
+    assert drawn(Results(())) == {}
+    assert "decode" in drawn(CANNED)
+    assert "store" not in drawn(CANNED)
 
 
 def test_quality_stands_beside_a_speed() -> None:
