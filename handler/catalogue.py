@@ -8,7 +8,7 @@ from handler.api.shelf import Shelf, Slot
 from handler.chat.card import ModelCard
 from handler.chat.service import ChatService
 from handler.errors import ConfigurationError
-from handler.manifest import ModelManifest
+from handler.model_files import ModelSource
 
 if TYPE_CHECKING:
     from handler.chat.embedding import EmbeddingService
@@ -53,22 +53,28 @@ class Catalogue:
 
 
 def slot_of(
-    manifest: ModelManifest, load: Callable[[], S], *, name: str | None = None, service: S | None = None
+    source: ModelSource, load: Callable[[], S], *, name: str | None = None, service: S | None = None
 ) -> Slot[S]:
-    """The slot of the model with this manifest. `name`: instead of its own. `service`: it is loaded already."""
+    """The slot of a model. `name`: instead of its own. `service`: it is loaded already."""
+    manifest = source.manifest
     card = ModelCard(
         name=name or manifest.name,
         created=manifest.created,
         context_window=manifest.context_window,
         recommended=manifest.generation_defaults.model_dump(exclude_none=True),
     )
-    return Slot(card, nbytes=loaded_bytes(manifest) + _WORKING_BYTES, load=load, service=service)
+    return Slot(card, nbytes=loaded_bytes(source) + _WORKING_BYTES, load=load, service=service)
 
 
-def loaded_bytes(manifest: ModelManifest) -> int:
-    """About what the model itself takes of memory once it is loaded. A prefix that was run at export is only mapped."""
+def loaded_bytes(source: ModelSource) -> int:
+    """About what the model itself takes of memory once it is loaded. A prefix that was run at export is only mapped.
+
+    Files that lie in memory stay there: their pages cannot be read again from anywhere, as those of a disk can.
+    """
+    manifest = source.manifest
     mapped = manifest.prefix.file if manifest.prefix is not None else None
-    return round(_OF_A_FILE * sum(entry.size for name, entry in manifest.files.items() if name != mapped))
+    held = sum(entry.size for entry in manifest.files.values()) if source.in_memory else 0
+    return held + round(_OF_A_FILE * sum(entry.size for name, entry in manifest.files.items() if name != mapped))
 
 
 def make_shelf(

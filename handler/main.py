@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakMethod
@@ -162,7 +163,7 @@ def _chat_slot(
 ) -> "Slot[ChatService]":
     from handler.catalogue import slot_of
 
-    return slot_of(source.manifest, partial(_load_chat_service, source, settings), name=name, service=service)
+    return slot_of(source, partial(_load_chat_service, source, settings), name=name, service=service)
 
 
 def _embedding_slot(
@@ -170,7 +171,7 @@ def _embedding_slot(
 ) -> "Slot[EmbeddingService]":
     from handler.catalogue import slot_of
 
-    return slot_of(source.manifest, partial(load_embedding_service, source, settings), name=name, service=service)
+    return slot_of(source, partial(load_embedding_service, source, settings), name=name, service=service)
 
 
 def open_source(location: "Location") -> "ModelSource":
@@ -262,7 +263,6 @@ def _begin_loading(
         grammars = GrammarCompiler(tokenizer, vocab_size=manifest.vocab_size, end_token_ids=manifest.end_token_ids)
         baked = load_prefix(directory, manifest)
         decoder = weights.result()
-        files.close()
         service = ChatService(
             ServedModel(
                 name=manifest.name,
@@ -290,7 +290,11 @@ def _begin_loading(
         service.warm()
         return service, grammars
 
-    return finish
+    def finish_and_close() -> "tuple[ChatService, GrammarCompiler]":
+        with closing(files):
+            return finish()
+
+    return finish_and_close
 
 
 def load_embedding_service(source: "ModelSource", settings: "Settings") -> "EmbeddingService":
@@ -301,23 +305,22 @@ def load_embedding_service(source: "ModelSource", settings: "Settings") -> "Embe
     from handler.ort.embedding import load_encoder
 
     manifest = source.manifest
-    files = source.fetch()
-    files.verify()
-    directory = files.directory
-    encoder = load_encoder(directory, manifest, threads=settings.threads)
+    with closing(source.fetch()) as files:
+        files.verify()
+        encoder = load_encoder(files.directory, manifest, threads=settings.threads)
+        tokenizer = EmbeddingTokenizer.from_file(files.directory / manifest.tokenizer_file)
     if manifest.embedding is None:
-        raise ArtifactError(f"{directory} does not say how it embeds: export the model again")
+        raise ArtifactError(f"{manifest.name} does not say how it embeds: export the model again")
     service = EmbeddingService(
         EmbeddingModel(
             name=manifest.name,
             created=manifest.created,
             encoder=encoder,
-            tokenizer=EmbeddingTokenizer.from_file(directory / manifest.tokenizer_file),
+            tokenizer=tokenizer,
             vectors=Vectors(pooling=manifest.embedding.pooling, normalize=manifest.embedding.normalize),
             dimensions=manifest.embedding.dimensions,
         )
     )
-    files.close()
     service.warm()
     return service
 

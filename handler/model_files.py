@@ -41,12 +41,18 @@ class ModelSource(Protocol):
     @property
     def manifest(self) -> ModelManifest: ...
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether its files lie in memory, and most of them for as long as the model is loaded."""
+
     def fetch(self) -> ModelFiles:
         """Begins to make the files available, and returns at once."""
 
 
 class DirectorySource:
     """A model in a directory. Both a `ModelSource` and its `ModelFiles`: the files are there."""
+
+    in_memory = False
 
     def __init__(self, directory: Path) -> None:
         """Raises ArtifactError if the directory holds no manifest that this server reads."""

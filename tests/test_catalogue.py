@@ -1,16 +1,20 @@
 """Names and memory of what a deployment serves."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from handler.api.shelf import Slot
-from handler.catalogue import Catalogue, make_shelf
+from handler.catalogue import Catalogue, loaded_bytes, make_shelf
 from handler.chat.card import ModelCard
 from handler.errors import ConfigurationError
 from handler.location import NamedLocation, S3Location, parse_named_locations
+from handler.manifest import FileEntry, ModelManifest
 from handler.process_memory import memory_limit, resident_bytes
 from tests.fakes import chat_service
+from tests.test_manifest import manifest
 
 MB = 2**20
 
@@ -18,6 +22,22 @@ MB = 2**20
 def slot(name: str, nbytes: int = 0, *, loaded: bool = False) -> Slot[object]:
     card = ModelCard(name=name, created=0, context_window=8)
     return Slot(card, nbytes=nbytes, load=chat_service, service=chat_service() if loaded else None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A `ModelSource` of which nothing is fetched."""
+
+    manifest: ModelManifest
+    in_memory: bool
+
+    def fetch(self) -> NoReturn:
+        raise AssertionError("nobody asked for the files")
+
+
+def test_a_model_whose_files_lie_in_memory_takes_them_besides() -> None:
+    weights = manifest().model_copy(update={"files": {"model.onnx": FileEntry(sha256="0" * 64, size=100 * MB)}})
+    assert (loaded_bytes(Source(weights, False)), loaded_bytes(Source(weights, True))) == (120 * MB, 220 * MB)
 
 
 def test_two_models_of_one_name_are_refused_whatever_they_are() -> None:

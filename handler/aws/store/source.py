@@ -17,6 +17,8 @@ _MANIFEST_BYTES = 16 * 1024 * 1024  # a model of 100 GB with 1,000 tensors has o
 class S3Source:
     """A `ModelSource`. Two that name the same digest are the same model, byte for byte."""
 
+    in_memory = True
+
     def __init__(self, location: S3Location, *, patience: Patience | None = None) -> None:
         """Reads the manifest.
 
