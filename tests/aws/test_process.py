@@ -95,3 +95,21 @@ async def test_a_restored_snapshot_runs_the_hooks_first(mode: str) -> None:
             assert await line(process) == "restored"
             api.invoke(function_url("/echo"))
             assert (await api.post()).path == "/invocation/id-1/response"
+
+
+@pytest.mark.parametrize("log_format", ["Text", "JSON"])
+@both_modes
+async def test_the_line_of_a_request_is_json_by_itself_whatever_the_functions_log_format(
+    mode: str, log_format: str
+) -> None:
+    async with FakeRuntimeApi() as api, runtime(mode, api, AWS_LAMBDA_LOG_FORMAT=log_format) as process:
+        api.invoke(function_url("/echo"), Lambda_Runtime_Trace_Id="Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+        await api.post()
+        while await api.polled.get() < 2:
+            pass
+        process.send_signal(signal.SIGTERM)
+        _, logged = await process.communicate()
+    (told,) = [line for line in logged.decode().splitlines() if "req_" in line]
+    entry = json.loads(told)
+    assert (entry["aws_request_id"], entry["trace_id"]) == ("id-1", "1-5759e988-bd862e3fe1be46a994272793")
+    assert (entry["level"], entry["cold"]) == ("INFO", True)
