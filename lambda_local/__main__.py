@@ -8,6 +8,7 @@ import sys
 from lambda_local.cors import Cors, read_cors
 from lambda_local.function import Function
 from lambda_local.function_url import FunctionUrl
+from lambda_local.sigv4 import Credentials
 
 
 def variable(text: str) -> tuple[str, str]:
@@ -16,6 +17,15 @@ def variable(text: str) -> tuple[str, str]:
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"{text!r}: expected K=V")
     return name, value
+
+
+def credentials(text: str) -> Credentials:
+    """`ID:SECRET` or `ID:SECRET:TOKEN`, for argparse. Its message does not repeat them."""
+    access_key, _, rest = text.partition(":")
+    secret_key, _, token = rest.partition(":")
+    if not (access_key and secret_key):
+        raise argparse.ArgumentTypeError("expected ID:SECRET or ID:SECRET:TOKEN")
+    return Credentials(access_key=access_key, secret_key=secret_key, session_token=token or None)
 
 
 def cors(text: str) -> Cors:
@@ -35,6 +45,14 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument("--memory", type=int, default=1769, metavar="MB", help="announced, not enforced (1769)")
     cli.add_argument(
         "--auth", choices=["NONE", "AWS_IAM"], default="NONE", help="AWS_IAM checks that a signature is there"
+    )
+    cli.add_argument(
+        "--credentials",
+        action="append",
+        default=[],
+        type=credentials,
+        metavar="ID:SECRET[:TOKEN]",
+        help="with AWS_IAM: who may call; then signatures have to be right; repeatable",
     )
     cli.add_argument("--cors", type=cors, metavar="FILE|JSON", help="as AWS::Lambda::Url writes it")
     cli.add_argument("--concurrency", type=int, default=1, metavar="N", help="runtime processes at most (1)")
@@ -76,6 +94,7 @@ async def serve(options: argparse.Namespace) -> None:
         function_from(options),
         port=options.port,
         auth=options.auth,
+        credentials=options.credentials,
         cors=options.cors,
         concurrency=options.concurrency,
         queue_seconds=options.queue,
@@ -90,7 +109,10 @@ async def serve(options: argparse.Namespace) -> None:
 
 def main() -> int:
     """Exit status: 0 when interrupted, 1 where it cannot listen."""
-    options = parser().parse_args()
+    cli = parser()
+    options = cli.parse_args()
+    if options.credentials and options.auth == "NONE":
+        cli.error("--credentials are of those who sign: add --auth AWS_IAM")
     try:
         asyncio.run(serve(options))
     except OSError as error:

@@ -6,13 +6,14 @@ Who sees what when things go wrong, before and after the response's first byte:
     no environment becomes free                     429                             –
     the request is over 6 MB                        413                             –
     AWS_IAM and no signature                        403                             –
+    AWS_IAM and a signature that is not right       403                             –
 
-The signature's presence is checked, not its truth.
+Whether a signature is right is known only where the URL has been told of credentials; else it just has to be there.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from lambda_local.event import HOP_BY_HOP, HttpRequest, Stamp, function_url_even
 from lambda_local.http1 import BodyTooLargeError, HttpConnection, text_headers
 from lambda_local.invocation import Ended, Failed, Invocation, Part, Throttled
 from lambda_local.prelude import Prelude
+from lambda_local.sigv4 import Credentials, SignatureRefused, check_signature
 
 REQUEST_LIMIT = 6 * 1024 * 1024
 NO_BODY = frozenset({204, 304})
@@ -39,6 +41,7 @@ class Front:
     dispatch: Dispatch
     region: str
     auth: AuthType = "NONE"
+    credentials: Sequence[Credentials] = ()
     cors: Cors | None = None
 
     async def respond(self, connection: HttpConnection, head: h11.Request) -> None:
@@ -60,9 +63,10 @@ class Front:
         if self.cors is not None and is_preflight(request):
             await connection.respond(200, preflight_headers(self.cors, request))
             return
-        caller = access_key(request) if self.auth == "AWS_IAM" else None
-        if self.auth == "AWS_IAM" and caller is None:
-            await _refuse(connection, stamp, FORBIDDEN)
+        try:
+            caller = self._caller(request, stamp)
+        except SignatureRefused as refused:
+            await _refuse(connection, stamp, _Refusal(403, refused.error_type, {_field(refused): refused.message}))
             return
         event = function_url_event(request, stamp, region=self.region, signed_by=caller)
         payload = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
@@ -70,6 +74,17 @@ class Front:
             await _refuse(connection, stamp, TOO_LARGE)
             return
         await _Relay(connection, request, stamp, self.cors).run(self.dispatch(stamp, payload))
+
+    def _caller(self, request: HttpRequest, stamp: Stamp) -> str | None:
+        """The access key id of an AWS_IAM caller. Raises SignatureRefused."""
+        if self.auth == "NONE":
+            return None
+        if self.credentials:
+            return check_signature(request, self.credentials, region=self.region, now=stamp.time)
+        caller = access_key(request)
+        if caller is None:
+            raise SignatureRefused("Forbidden", "AccessDeniedException")
+        return caller
 
 
 class _Relay:
@@ -140,7 +155,6 @@ class _Refusal:
     body: Mapping[str, Any] | str
 
 
-FORBIDDEN = _Refusal(403, "AccessDeniedException", {"Message": "Forbidden"})
 TOO_LARGE = _Refusal(
     413,
     "RequestEntityTooLargeException",
@@ -152,6 +166,11 @@ THROTTLED = _Refusal(
     "TooManyRequestsException",
     {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."},
 )
+
+
+def _field(refused: SignatureRefused) -> str:
+    """AWS writes it large where nothing was signed."""
+    return "Message" if refused.error_type == "AccessDeniedException" else "message"
 
 
 def access_key(request: HttpRequest) -> str | None:

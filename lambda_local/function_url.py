@@ -11,7 +11,7 @@ then answered 429, which is what a function that has reached its reserved concur
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +23,7 @@ from lambda_local.function import Function
 from lambda_local.http1 import HOST, HttpServer
 from lambda_local.invocation import Failed, Invocation, Throttled
 from lambda_local.report import Report
+from lambda_local.sigv4 import Credentials
 
 
 def print_line(line: str) -> None:
@@ -39,6 +40,7 @@ class FunctionUrl:
         *,
         port: int = 0,
         auth: AuthType = "NONE",
+        credentials: Sequence[Credentials] = (),
         cors: Cors | None = None,
         concurrency: int = 1,
         queue_seconds: float | None = None,
@@ -52,7 +54,7 @@ class FunctionUrl:
         self._environments = [Environment(function, log) for _ in range(concurrency)]
         self._idle: asyncio.LifoQueue[Environment] = asyncio.LifoQueue()
         self._running: set[asyncio.Task[None]] = set()
-        front = Front(dispatch=self._dispatch, region=function.region, auth=auth, cors=cors)
+        front = Front(dispatch=self._dispatch, region=function.region, auth=auth, credentials=credentials, cors=cors)
         self._server = HttpServer(front.respond)
 
     async def __aenter__(self) -> Self:
