@@ -25,8 +25,11 @@ DROPPED = (
     "numpy/f2py/*",
     # What tokenizers downloads with.
     "fsspec/*",
+    "fsspec-*.dist-info/*",  # what is not there is not listed either: not in the bill of materials, not by a scanner
     "hf_xet/*",
+    "hf_xet-*.dist-info/*",
     "huggingface_hub/*",
+    "huggingface_hub-*.dist-info/*",
     # Tests, types, examples, commands.
     "*/tests/*",
     "*.pyi",

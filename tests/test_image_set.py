@@ -122,6 +122,8 @@ for service in {SERVICES}:
         ("onnxruntime/capi/libonnxruntime.so.1.31.1", True),
         ("onnxruntime/capi/libonnxruntime_providers_shared.so", False),
         ("bin/uvicorn", True),
+        ("hf_xet-1.8.0.dist-info/METADATA", True),
+        ("tokenizers-0.22.2.dist-info/METADATA", False),
     ],
 )
 def test_what_no_request_needs_is_dropped(path: str, dropped: bool) -> None:
