@@ -17,6 +17,8 @@ COMPLETION := 200
 MEMORY := 3538
 ARCH := x86_64
 OPTIONS :=
+# What an image begins with: the base that handler/Dockerfile pins, "debian" (made here), or another image.
+BASE_IMAGE ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -47,14 +49,14 @@ endif
 
 # Only from the command line: many an environment has a PREFIX of its own.
 ifeq ($(origin PREFIX),command line)
-ifneq ($(MAKECMDGOALS),export)
-$(error a prefix is run at export: make export PREFIX=$(PREFIX), and then what you want without it)
+ifeq ($(filter export image,$(MAKECMDGOALS)),)
+$(error a prefix is run at export: make export PREFIX=$(PREFIX) (or make image), and then what you want without it)
 endif
 WITH_PREFIX := --prefix "$(PREFIX)"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve lambda invoke key plan deploy export publish test check audit soak emulate bench cost figures format docs lock tools clean
+.PHONY: help serve lambda invoke key plan deploy image export publish test test-image check audit soak emulate bench cost figures format docs lock tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -135,6 +137,10 @@ key: $(VENV)/.serve ## a new key for NAME, and its entry for LLM_API_KEYS or the
 
 # ---- deployment ---------------------------------------------------------------------------------------------------
 
+image: ## a container image of MODEL (or MODEL=none), by buildah or Docker; BASE_IMAGE=debian: without a registry
+	@$(PYTHON) -m image_build --model "$(MODEL)" --embedding-model "$(EMBEDDING_MODEL)" --recipe "$(RECIPE)" \
+	  --base "$(BASE_IMAGE)" $(WITH_PREFIX)
+
 DEPLOYMENT := $(TOOLS)/bin/python -m deployment
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
 # `make deploy --dry-run` (-n) shows the deployment, not the commands: recipes that begin with + run all the same.
@@ -153,6 +159,9 @@ deploy: ## build the image and deploy what samconfig.toml says; with --dry-run: 
 
 test: $(VENV)/.dev $(TOOLS)/.done $(NODE_CLIENTS)/.done ## everything: units, oracles, emulators, real clients
 	@$(PY) -m pytest
+
+test-image: $(VENV)/.dev $(TOOLS)/.done ## the image, built without Docker, and run as Lambda runs it (as root; 6 minutes)
+	@$(PY) -m pytest tests/image/built_*.py --timeout 1800
 
 check: $(VENV)/.dev $(TOOLS)/.done ## lint, strict types, import contracts, template and Dockerfile
 	@$(VENV)/bin/ruff check .
