@@ -1,6 +1,7 @@
 """`make plan` and `make deploy --dry-run` as a user types them, in a project that `sam init` made of a clone."""
 
 import os
+import pty
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -152,3 +153,42 @@ def test_before_building_for_minutes_it_is_told_what_is_missing(project: Path, t
     engine, credentials, *_ = done.stderr.splitlines()
     assert engine.startswith("! The image is built by Docker or Finch, and neither runs here")
     assert credentials.startswith("! There are no AWS credentials")
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> dict[str, str]:
+    """Variables of a machine with credentials, and with an engine that says it runs."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text("#!/bin/sh\n")
+    engine.chmod(0o755)
+    return {
+        "PATH": f"{engine.parent}:{BARE['PATH']}",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_REGION": "eu-west-3",
+    }
+
+
+def test_where_nobody_can_be_asked_the_region_is_to_be_written_down(project: Path, ready: dict[str, str]) -> None:
+    done = run(TOOLS_PYTHON, "-m", "deployment", "ready", cwd=project, **ready)
+    assert done.returncode == 1
+    assert done.stderr == '! samconfig.toml names no region: write region = "eu-west-3" into its block\n'
+
+
+@pytest.mark.parametrize(("answer", "chosen"), [("eu-west-1", "eu-west-1"), ("", "eu-west-3")])
+def test_the_region_is_asked_for_once(
+    project: Path, block: Path, ready: dict[str, str], answer: str, chosen: str
+) -> None:
+    command = [TOOLS_PYTHON, "-m", "deployment", "ready"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, cwd=project, env={**BARE, **ready}, stdin=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    os.write(ours, f"{answer}\n".encode())
+    said, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert said.decode() == "AWS region to deploy lambda-llm to [eu-west-3]: samconfig.toml now says so.\n"
+    assert f'\nregion = "{chosen}"\n' in block.read_text()
+    again = run(*command, cwd=project, **ready)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
