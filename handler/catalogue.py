@@ -78,13 +78,19 @@ def loaded_bytes(source: ModelSource) -> int:
 
 
 def make_shelf(
-    slots: Sequence[Slot[Any]], *, memory: int, resident: int, budget: int, after_dropping: Callable[[], None]
+    slots: Sequence[Slot[Any]],
+    ledger: Ledger,
+    *,
+    memory: int,
+    resident: int,
+    budget: int,
+    after_dropping: Callable[[], None],
 ) -> Shelf:
     """A shelf in a process that may have `memory` bytes and has `resident` of them, those of the loaded models among
-    them. `budget`: bytes for models; 0: all that there is.
+    them: what is left is the ledger's. `budget`: bytes for models; 0: all that there is.
 
     Raises ConfigurationError where models do not fit.
     """
     loaded = sum(slot.nbytes - _WORKING_BYTES for slot in slots if slot.service is not None)
-    ledger = Ledger(memory - _LIBRARIES_BYTES - max(0, resident - loaded))
+    ledger.capacity = memory - _LIBRARIES_BYTES - max(0, resident - loaded)
     return Shelf(slots, ledger=ledger, budget=budget or UNLIMITED, after_dropping=after_dropping)

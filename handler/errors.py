@@ -91,6 +91,10 @@ class PromptTooLong(InvalidRequest):
         )
 
 
+class OutOfMemory(InvalidRequest):
+    default_code = "out_of_memory"
+
+
 class Unauthorized(RequestError):
     status = 401
     default_code = "invalid_api_key"

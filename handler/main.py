@@ -86,10 +86,17 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
     Raises ArtifactError if a model is missing, damaged or of another format, and ConfigurationError if two
     models have the same name or keys cannot be had.
     """
+    from handler.api.ledger import Ledger
+
+    ledger = Ledger()
+
+    def free() -> int:
+        return ledger.free
+
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
         preparing_access = None if access.prepare is None else threads.submit(_prepare_access, access.prepare, timeline)
         source = open_source(settings.model)
-        finish = _begin_loading(source, settings, threads, timeline)
+        finish = _begin_loading(source, settings, threads, timeline, free)
         embedding_source = None if settings.embedding_model is None else open_source(settings.embedding_model)
         loading_embeddings = None
         if embedding_source is not None:
@@ -108,14 +115,14 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
         if preparing_access is not None:
             preparing_access.result()
     catalogue = Catalogue()
-    catalogue.add_chat(_chat_slot(source, settings, service=service), settings.model_alias)
+    catalogue.add_chat(_chat_slot(source, settings, free, service=service), settings.model_alias)
     if embedding_source is not None:
         slot = _embedding_slot(embedding_source, settings, service=embeddings)
         catalogue.add_embedding(slot, settings.embedding_model_alias)
     for further in settings.models:
         further_source = open_source(further.location)
         if further_source.manifest.embedding is None:
-            catalogue.add_chat(_chat_slot(further_source, settings, name=further.name))
+            catalogue.add_chat(_chat_slot(further_source, settings, free, name=further.name))
         else:
             catalogue.add_embedding(_embedding_slot(further_source, settings, name=further.name))
     config = ApiConfig(
@@ -139,6 +146,7 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
         embeddings=catalogue.embeddings,
         shelf=make_shelf(
             catalogue.slots,
+            ledger,
             memory=memory_limit(given_mb=settings.memory_mb, lambda_mb=surroundings.function_memory_size),
             resident=resident_bytes(),
             budget=settings.models_mb * 2**20,
@@ -159,11 +167,16 @@ def _prepare_access(prepare: Callable[[], None], timeline: Timeline) -> None:
 
 
 def _chat_slot(
-    source: "ModelSource", settings: "Settings", *, name: str | None = None, service: "ChatService | None" = None
+    source: "ModelSource",
+    settings: "Settings",
+    free: Callable[[], int],
+    *,
+    name: str | None = None,
+    service: "ChatService | None" = None,
 ) -> "Slot[ChatService]":
     from handler.catalogue import slot_of
 
-    return slot_of(source, partial(_load_chat_service, source, settings), name=name, service=service)
+    return slot_of(source, partial(_load_chat_service, source, settings, free), name=name, service=service)
 
 
 def _embedding_slot(
@@ -198,17 +211,21 @@ def load_chat_service(settings: "Settings") -> "ChatService":
 
     Raises ArtifactError; where files differ from the manifest, that is what it says.
     """
-    return _load_chat_service(open_source(settings.model), settings)
+    return _load_chat_service(open_source(settings.model), settings, None)
 
 
-def _load_chat_service(source: "ModelSource", settings: "Settings") -> "ChatService":
+def _load_chat_service(source: "ModelSource", settings: "Settings", free: Callable[[], int] | None) -> "ChatService":
     with ThreadPoolExecutor(_LOADERS, "load") as threads:
-        service, _grammars = _begin_loading(source, settings, threads, Timeline())()
+        service, _grammars = _begin_loading(source, settings, threads, Timeline(), free)()
         return service
 
 
 def _begin_loading(
-    source: "ModelSource", settings: "Settings", threads: Executor, timeline: Timeline
+    source: "ModelSource",
+    settings: "Settings",
+    threads: Executor,
+    timeline: Timeline,
+    free: Callable[[], int] | None,
 ) -> "Callable[[], tuple[ChatService, GrammarCompiler]]":
     """Begins with what goes on without the interpreter's lock, weights and hashes. The function that it returns does
     the rest, in the calling thread, and waits."""
@@ -242,9 +259,11 @@ def _begin_loading(
         from handler.chat.fingerprint import fingerprint
         from handler.chat.service import ChatService, ServedModel
         from handler.chat.template import ChatTemplate
+        from handler.engine.footprint import Footprint
         from handler.engine.prefix_cache import PrefixCache
         from handler.grammar.compiler import GrammarCompiler
         from handler.ort.baked import load_prefix
+        from handler.ort.kv_arrays import position_bytes
         from handler.tokenizer import HFTokenizer
 
         try:
@@ -281,7 +300,9 @@ def _begin_loading(
                     budget=settings.prefix_cache_mb * 2**20,
                     baked=() if baked is None else (baked,),
                     answers=settings.prefix_cache_answers,
+                    free=free,
                 ),
+                footprint=Footprint(position=position_bytes(manifest.graph), logits=4 * manifest.vocab_size),
                 # A growing cache is copied to forget a wrong guess: that can cost more than the guess would save.
                 speculation=settings.speculation and manifest.graph.kv_layout == "shared",
             )

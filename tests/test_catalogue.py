@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import pytest
 
+from handler.api.ledger import Ledger
 from handler.api.shelf import Slot
 from handler.catalogue import Catalogue, loaded_bytes, make_shelf
 from handler.chat.card import ModelCard
@@ -63,7 +64,7 @@ def test_a_slot_of_many_names_is_one_slot() -> None:
 
 def test_a_shelf_has_what_the_process_leaves() -> None:
     first = slot("one", 164 * MB, loaded=True)  # 100 and 64 to work with
-    shelf = make_shelf([first], memory=512 * MB, resident=180 * MB, budget=0, after_dropping=lambda: None)
+    shelf = make_shelf([first], Ledger(), memory=512 * MB, resident=180 * MB, budget=0, after_dropping=lambda: None)
     assert shelf.ledger.capacity == (512 - 64 - 80) * MB
     assert shelf.ledger.free == (512 - 64 - 80 - 164) * MB
 

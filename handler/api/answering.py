@@ -12,17 +12,16 @@ from typing import Protocol, TypeVar
 from fastapi import Request, Response
 from starlette.types import Scope
 
-from handler.api.admission import Admission
-from handler.api.answers import told
+from handler.api.admission import RETRY_AFTER_SECONDS, Admission
 from handler.api.chunks import dumps
-from handler.api.error_responses import error_object
+from handler.api.error_responses import error_object, told
 from handler.api.json_body import check_headers, parse_object, read_body
 from handler.api.quota import Meter
 from handler.api.shelf import Shelf, Slot
 from handler.api.sse import EventStream, StreamFailed, event, watching
 from handler.api.stepping import EngineThread, Stream
 from handler.api.values import JsonObject
-from handler.errors import DeadlineExceeded, EndpointError
+from handler.errors import DeadlineExceeded, EndpointError, Unavailable
 from handler.record import RequestRecord
 from handler.scope import DEADLINE
 
@@ -47,6 +46,11 @@ class Prepared(Protocol[E_co]):
     @property
     def most_tokens(self) -> int:
         """Prompt and answer together come to no more."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes at most, beside the model's own."""
         ...
 
     def events(self, should_stop: Callable[[], bool], /) -> Generator[E_co, None, None]:
@@ -100,6 +104,7 @@ class Turn:
         self._shelf = shelf
         self._closing = closing
         self._held = held
+        self._alone = shelf.ledger.capacity  # bytes for an answer, if it were alone with its model
 
     async def hold(self, slot: Slot[S]) -> S:
         """The model's service; it stays in memory until the answer is over. Waits until it is loaded.
@@ -108,6 +113,7 @@ class Turn:
         """
         loading = self._shelf.take(slot)
         self._held.callback(self._shelf.let_go, slot)
+        self._alone = self._shelf.ledger.capacity - slot.nbytes
         if not loading.done():
             left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
             # Others wait for the same load: it goes on, whoever gives up.
@@ -122,14 +128,15 @@ class Turn:
 
     async def streamed(
         self,
-        prepare: Callable[[], Prepared[E]],
+        prepare: Callable[[int], Prepared[E]],
         render: Callable[[AsyncIterator[E]], AsyncGenerator[bytes, None]],
         *,
         headers: Mapping[str, str],
         failure: Callable[[EndpointError], bytes] = error_event,
     ) -> Response:
         """Server-sent events, made by `render`; those that tell of a failure after the first byte, by `failure`.
-        Whatever `prepare` raises is raised before the first byte."""
+        Whatever `prepare` raises is raised before the first byte; it is told how many bytes there would be for this
+        answer alone. Raises Unavailable where there are fewer beside other answers."""
         events, _ = await self._start(prepare)
         return EventStream(
             _failing_visibly(render(events), self._record, failure),
@@ -140,7 +147,7 @@ class Turn:
 
     async def whole(
         self,
-        prepare: Callable[[], Prepared[E]],
+        prepare: Callable[[int], Prepared[E]],
         fold: Callable[[AsyncIterator[E]], Awaitable[JsonObject | str | None]],
         *,
         headers: Mapping[str, str],
@@ -166,29 +173,40 @@ class Turn:
         answer = await asyncio.to_thread(compute)
         return Response(dumps(answer).encode(), media_type="application/json", headers=dict(headers))
 
-    async def _start(self, prepare: Callable[[], Prepared[E]]) -> tuple[Stream[E], Callable[[], bool]]:
+    async def _start(self, prepare: Callable[[int], Prepared[E]]) -> tuple[Stream[E], Callable[[], bool]]:
         is_over = Countdown(self._deadline)
         # Not on the engine's thread: a long prompt or a large grammar would stall the answers in flight.
         prepared = await self._admitted(prepare)
         self._record.prompt_tokens = prepared.prompt_tokens
         if is_over():
             raise _too_late()
+        await self._reserve(prepared.nbytes)
         events = self._engine.stream(partial(prepared.events, is_over), self._held.pop_all())
         self._closing.callback(events.cancel)
         return events, is_over
 
-    async def _admitted(self, prepare: Callable[[], Prepared[E]]) -> Prepared[E]:
+    async def _admitted(self, prepare: Callable[[int], Prepared[E]]) -> Prepared[E]:
         """What `prepare` returns, once the caller's key may have it answered."""
         meter = Meter.of(self._request.scope)
         if meter is None:
-            return await asyncio.to_thread(prepare)
+            return await asyncio.to_thread(prepare, self._alone)
         counting = asyncio.create_task(meter.count_request())
         try:
-            prepared = await asyncio.to_thread(prepare)
+            prepared = await asyncio.to_thread(prepare, self._alone)
         finally:
             await counting  # who sends too much is told that first
         await meter.reserve(prepared.most_tokens)
         return prepared
+
+    async def _reserve(self, nbytes: int) -> None:
+        """Until the answer is over. Raises Unavailable."""
+        if not self._shelf.ledger.take(nbytes) and not await asyncio.to_thread(self._shelf.reserve, nbytes):
+            raise Unavailable(
+                "Answers in flight take the memory that this one would need beside them. Please try again.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+                code="out_of_memory",
+            )
+        self._held.callback(self._shelf.give_back, nbytes)
 
 
 def _shared(loading: Future[EndpointError | None]) -> Future[EndpointError | None]:

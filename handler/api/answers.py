@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from handler.api.chunks import AnswerForm, Chunks, Envelope
-from handler.api.error_responses import internal_fault
 from handler.api.folding import Folding
 from handler.api.sse import DONE, event
 from handler.api.values import JsonObject
@@ -16,7 +15,6 @@ from handler.chat.deltas import (
     ToolCallStart,
 )
 from handler.engine.events import Finished
-from handler.errors import ConfigurationError, EndpointError
 from handler.record import RequestRecord
 
 
@@ -67,10 +65,3 @@ def _note(record: RequestRecord, item: ChatEvent) -> None:
             record.stopped(reason)
         case Finished(usage=usage):
             record.finished(usage)
-
-
-def told(error: Exception) -> EndpointError:
-    """What the caller is told of an error: the truth where it was raised for a caller, else nothing."""
-    if isinstance(error, EndpointError) and not isinstance(error, ConfigurationError):
-        return error
-    return internal_fault()

@@ -16,9 +16,8 @@ from starlette.middleware import Middleware
 
 from handler.api.admission import Admission
 from handler.api.answering import Answering
-from handler.api.answers import told
 from handler.api.auth import Authentication
-from handler.api.error_responses import error_response, from_http_exception
+from handler.api.error_responses import error_response, from_http_exception, told
 from handler.api.limits import Limits
 from handler.api.metering import Metering
 from handler.api.middleware import EXPOSED_HEADERS, Cors, FaultBarrier, Observed

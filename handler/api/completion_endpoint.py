@@ -49,7 +49,9 @@ async def create_completion(request: Request, *, models: Models, answering: Answ
         return await turn.whole(prepare, fold, headers=headers)
 
 
-def _prepare(model: ServedModel, asked: CompletionRequest, tenant: bytes, limits: Limits) -> PreparedCompletion:
+def _prepare(
+    model: ServedModel, asked: CompletionRequest, tenant: bytes, limits: Limits, room: int
+) -> PreparedCompletion:
     constraint = (
         None if asked.answer_format is None else Constraint(asked.answer_format.grammar, asked.answer_format.path)
     )
@@ -62,4 +64,4 @@ def _prepare(model: ServedModel, asked: CompletionRequest, tenant: bytes, limits
         constraint=constraint,
         tenant=tenant,
     )
-    return limits.allowed(prepared, param="prompt")
+    return limits.allowed(prepared.within(room), param="prompt")

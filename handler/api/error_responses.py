@@ -10,8 +10,18 @@ from starlette.responses import Response
 
 from handler.api.chunks import dumps
 from handler.api.values import JsonObject
-from handler.errors import EndpointError, InvalidRequest, MethodNotAllowed, NotFound, ServerFault, Unauthorized
+from handler.errors import (
+    ConfigurationError,
+    EndpointError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServerFault,
+    Unauthorized,
+    Unavailable,
+)
 
+AFTER_NO_MEMORY = 5  # seconds: what takes it now may have ended
 INTERNAL_MESSAGE = "The server had an error while processing your request. Its log says more under this request's id."
 
 
@@ -46,6 +56,21 @@ def from_http_exception(error: HTTPException, method: str, path: str) -> Respons
     else:
         known = internal_fault()
     return error_response(known, headers)
+
+
+def told(error: Exception) -> EndpointError:
+    """What the caller is told of an error: the truth where it was raised for a caller, that memory was short where it
+    was, else nothing."""
+    if isinstance(error, EndpointError) and not isinstance(error, ConfigurationError):
+        return error
+    if isinstance(error, MemoryError):
+        return Unavailable(
+            "The server has run out of memory with this request; it goes on with others. Please try again, or ask for"
+            " less.",
+            retry_after_seconds=AFTER_NO_MEMORY,
+            code="out_of_memory",
+        )
+    return internal_fault()
 
 
 def internal_fault() -> ServerFault:

@@ -1,7 +1,7 @@
 """Around every request, as plain ASGI (Starlette's BaseHTTPMiddleware would get between a stream and its client).
 
 Observed       request id, openai-processing-ms, the cost, one log line; no body in answer to HEAD
-FaultBarrier   a fault of ours becomes a 500 that tells nothing, and a log line that tells where
+FaultBarrier   a fault of ours becomes a 500 that tells nothing, or a 503 for want of memory, and a log line
 Cors           Starlette's, with refusals in the API's error shape
 """
 
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handler.api.error_responses import error_response, internal_fault
+from handler.api.error_responses import error_response, told
 from handler.api.paths import known_method, known_path
 from handler.bill import decimal
 from handler.errors import InvalidRequest
@@ -86,8 +86,8 @@ def _name(record: RequestRecord, headers: MutableHeaders) -> None:
 
 
 class FaultBarrier:
-    """Answers 500 to whatever was not raised on purpose. After the first byte, the exception goes on to the server,
-    which cuts the connection: the client must not take a half for a whole."""
+    """Answers 500, or 503, to whatever was not raised on purpose. After the first byte, the exception goes on to the
+    server, which cuts the connection: the client must not take a half for a whole."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -108,7 +108,7 @@ class FaultBarrier:
             if scope["type"] != "http" or started:
                 raise
             RequestRecord.of(scope).failed(error)
-            await error_response(internal_fault())(scope, receive, send)
+            await error_response(told(error))(scope, receive, send)
 
 
 class Cors(CORSMiddleware):

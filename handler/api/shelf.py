@@ -167,10 +167,10 @@ class Shelf:
                 slot.service = None
                 self._loaded.remove(slot)
                 self.ledger.give(slot.nbytes)
-            self.ledger.take(nbytes)
+            taken = self.ledger.take(nbytes)  # not if an answer has come between
         if dropped:
             self._after_dropping()
-        return True
+        return taken
 
     def _to_drop(self, nbytes: int, budget: int) -> list[Slot[Any]] | None:
         """The idle models to drop for so many bytes, the least recently used ones; None if all were not enough."""

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 
 from handler.chat.long_text import refuse_far_too_long
 from handler.chat.raw import RawText, check_known
+from handler.chat.room import fitted, positions_of
 from handler.chat.service import ServedModel, check_ends, check_token_ids, most_generated
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Finished, SampledToken, Stopped, Usage
@@ -84,6 +85,29 @@ class PreparedCompletion:
         return self.prompt_tokens + sum(
             most_generated(self.params, window - len(prompt.token_ids)) for prompt in self.prompts
         )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes at most, beside the model's own: prompts are run one after the other."""
+        window = self.model.decoder.context_window
+        positions = positions_of(self.params, prompt_tokens=self._longest_prompt, window=window)
+        return self.model.footprint.needed(positions, self.params.n)
+
+    def within(self, room: int) -> "PreparedCompletion":
+        """The same in `room` bytes; answers whose length was left open may be shorter. Raises OutOfMemory."""
+        params = fitted(
+            self.params,
+            self.model.footprint,
+            prompt_tokens=self._longest_prompt,
+            window=self.model.decoder.context_window,
+            room=room,
+            param="prompt",
+        )
+        return replace(self, params=params)
+
+    @property
+    def _longest_prompt(self) -> int:
+        return max(len(prompt.token_ids) for prompt in self.prompts)
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[CompletionEvent, None, None]:
         """Runs the model, lazily, one prompt after the other; the choices of the i-th begin with i·n.

@@ -65,6 +65,7 @@ class PreparedEmbedding:
         self._inputs = inputs
         self._shape = shape
         self.prompt_tokens = 0
+        self.nbytes = 0  # a batch is small, and the model's own
 
     @property
     def most_tokens(self) -> int:

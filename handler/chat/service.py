@@ -13,11 +13,13 @@ from handler.chat.deltas import ChatEvent
 from handler.chat.limits import Limits, Speaker
 from handler.chat.prompt import PromptBuilder
 from handler.chat.reasoning_effort import has_switch
+from handler.chat.room import fitted, positions_of
 from handler.chat.stop_scope import OutsideCalls
 from handler.chat.template import ChatTemplate
 from handler.chat.tools import ChatTools, Tool
 from handler.engine.decode import generate
 from handler.engine.events import Delta, Finished, Stopped
+from handler.engine.footprint import NOTHING, Footprint
 from handler.engine.grammar import GrammarSpec
 from handler.engine.params import GenerationParams
 from handler.engine.ports import Decoder, GrammarCompiler, StopScope, Tokenizer
@@ -35,7 +37,7 @@ class ServedModel:
     `start_token_ids` are what the tokenizer puts before a raw prompt; `bos_token_id` begins a document, for a model
     that has such a token. `grammars` None: tools and formats are refused. `recommended` are the model's own values for
     request fields (`temperature`, `top_p`, …) that a request leaves open. `prefixes` None: each prompt is run whole.
-    `speculation`: whether tokens are guessed ahead.
+    `speculation`: whether tokens are guessed ahead. `footprint`: what its answers take of memory.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ServedModel:
     recommended: Mapping[str, float] = field(default_factory=dict)
     prefixes: PrefixCache | None = None
     speculation: bool = True
+    footprint: Footprint = NOTHING
 
     def prefixes_of(self, tenant: bytes) -> Prefixes | None:
         """What one tenant's prompts may go on from."""
@@ -80,6 +83,25 @@ class PreparedChat:
     def most_tokens(self) -> int:
         """Prompt and answer together come to no more."""
         return self.prompt_tokens + most_generated(self.params, self.model.decoder.context_window - self.prompt_tokens)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes at most, beside the model's own."""
+        window = self.model.decoder.context_window
+        positions = positions_of(self.params, prompt_tokens=self.prompt_tokens, window=window)
+        return self.model.footprint.needed(positions, self.params.n)
+
+    def within(self, room: int) -> "PreparedChat":
+        """The same in `room` bytes; an answer whose length was left open may be shorter. Raises OutOfMemory."""
+        params = fitted(
+            self.params,
+            self.model.footprint,
+            prompt_tokens=self.prompt_tokens,
+            window=self.model.decoder.context_window,
+            room=room,
+            param="messages",
+        )
+        return replace(self, params=params)
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[ChatEvent, None, None]:
         """Runs the model, lazily: `Step`s; text, thoughts and calls, at least one event for each token; one

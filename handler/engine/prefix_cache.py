@@ -6,7 +6,7 @@ the same with the cache and without, to the bit. Not thread-safe: everything hap
 thread.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -41,8 +41,18 @@ class PrefixCache:
     `answers`: what was generated goes on too, though it was not run as a prompt is: near-ties may fall otherwise.
     """
 
-    def __init__(self, decoder: Decoder, *, budget: int, baked: Sequence[KVSource] = (), answers: bool = False) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        budget: int,
+        baked: Sequence[KVSource] = (),
+        answers: bool = False,
+        free: Callable[[], int] | None = None,
+    ) -> None:
+        """`free`: how many bytes of memory answers in flight leave; what is kept yields to them. None: many."""
         self._decoder = decoder
+        self._free = free
         self._budget = budget
         self._answers = answers
         self._baked = tuple((_ids(source.token_ids), source) for source in baked)
@@ -73,12 +83,14 @@ class PrefixCache:
             if common > shared:
                 found, shared = source, common
         shared -= leaves_one_alone(len(wanted) + 2 - shared)
+        self._make_room(spare=found)
         if found is None:
             session = self._decoder.open()
         elif isinstance(found, _Entry):
             session = self._reuse(found, shared)
         else:
             session = self._decoder.restore(prompt_ids[:shared], found.held(shared))
+        self._make_room()
         if self._budget:
             self._in_flight[session] = tenant
         return session
@@ -104,6 +116,14 @@ class PrefixCache:
         self._entries.append(new)
         while self.nbytes > self._budget:
             del self._entries[0]
+
+    def _make_room(self, spare: KVSource | _Entry | None = None) -> None:
+        """Drops what answers in flight leave no memory for, the least recently used first, but not `spare`."""
+        if self._free is not None:
+            for entry in [entry for entry in self._entries if entry is not spare]:
+                if self.nbytes <= self._free():
+                    return
+                self._entries.remove(entry)
 
     def _known(self, tenant: bytes) -> Iterator[tuple[_Ids, KVSource | _Entry]]:
         """What the tenant may share; of two that are as long, the first is the cheaper one."""

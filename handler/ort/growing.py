@@ -16,6 +16,7 @@ from handler.engine.ports import KVArrays, KVSession
 from handler.engine.widths import exact_tokens
 from handler.errors import ArtifactError
 from handler.manifest import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS, ModelManifest
+from handler.ort.allocation import telling_of_memory
 from handler.ort.kv_arrays import first_positions, position_axis, shape_of
 from handler.ort.kv_buffers import check_fits
 
@@ -181,7 +182,8 @@ class _Sequences:
         self._binding.bind_output(LOGITS, "cpu", 0, np.float32, self._logits.shape, self._logits.ctypes.data)
         for name in self.pasts:
             self._binding.bind_output(name.replace("past_key_values", "present"), "cpu")
-        self._session.run_with_iobinding(self._binding)
+        with telling_of_memory():
+            self._session.run_with_iobinding(self._binding)
         # The binding lists its outputs in the order in which they were bound: the logits first.
         self.pasts = dict(zip(self.pasts, self._binding.get_outputs()[1:], strict=True))
         self.length = total

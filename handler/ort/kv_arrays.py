@@ -1,5 +1,9 @@
 """KV as arrays: one for each of the graph's past inputs, in the graph's order, for one sequence."""
 
+import math
+
+import numpy as np
+
 from handler.engine.ports import KVArrays
 from handler.errors import ArtifactError
 from handler.manifest import Graph, TensorSpec
@@ -22,6 +26,11 @@ def shape_of(spec: TensorSpec, sequences: int, positions: int) -> tuple[int, ...
         positions if axis == growing else size if isinstance(size, int) else sequences
         for axis, size in enumerate(spec.shape)
     )
+
+
+def position_bytes(graph: Graph) -> int:
+    """Bytes of the KV of one position of one sequence."""
+    return sum(np.dtype(spec.dtype).itemsize * math.prod(shape_of(spec, 1, 1)) for spec in graph.past)
 
 
 def first_positions(graph: Graph, kv: KVArrays, length: int) -> KVArrays:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handler import manifest
 from handler.engine.ports import KVArrays
 from handler.manifest import ModelManifest
+from handler.ort.allocation import telling_of_memory
 
 # For each past tensor of the graph, float32 [rows, heads, positions, width]: a row is a sequence.
 KV = list[NDArray[np.float32]]
@@ -97,7 +98,8 @@ class BoundKV:
             self._bind_output(manifest.LOGITS, step.logits)
             self._step = step
         self._total[()] = longest
-        self._session.run_with_iobinding(self._binding)
+        with telling_of_memory():
+            self._session.run_with_iobinding(self._binding)
 
     def _bind_input(self, name: str, buffer: NDArray[_Number]) -> NDArray[_Number]:
         self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(buffer))

@@ -43,7 +43,7 @@ async def create_response(request: Request, *, models: Models, answering: Answer
         return await turn.whole(prepare, fold, headers=headers)
 
 
-def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes, limits: Limits) -> PreparedChat:
+def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes, limits: Limits, room: int) -> PreparedChat:
     wanted = asked.answer_format
     with naming_own_fields(), nullcontext() if wanted is None else wanted.blamed():
         prepared = service.prepare(
@@ -53,7 +53,7 @@ def _prepare(service: ChatService, asked: ResponsesRequest, tenant: bytes, limit
             tools=asked.tools,
             response_format=None if wanted is None else wanted.grammar,
             tenant=tenant,
-        )
+        ).within(room)
     return limits.allowed(prepared, param="input")
 
 

@@ -27,6 +27,7 @@ from handler.errors import InvalidRequest, RequestError
 # What the fields of chat completions are called here, and what lies within them.
 _OWN_NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile("^messages"), "input"),
+    (re.compile("^max_tokens$"), "max_output_tokens"),
     (re.compile(r"^(tools\[\d+\])\.function"), r"\1"),
     (re.compile("^reasoning_effort"), "reasoning.effort"),
 )

@@ -59,7 +59,7 @@ def chat_router(*, models: Models, answering: Answering, limits: Limits) -> APIR
     return router
 
 
-def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes, limits: Limits) -> PreparedChat:
+def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes, limits: Limits, room: int) -> PreparedChat:
     wanted = asked.answer_format
     with nullcontext() if wanted is None else wanted.blamed():
         prepared = service.prepare(
@@ -71,4 +71,4 @@ def _prepare(service: ChatService, asked: ChatRequest, tenant: bytes, limits: Li
             tenant=tenant,
             prediction=asked.prediction,
         )
-    return limits.allowed(prepared, param="messages")
+    return limits.allowed(prepared.within(room), param="messages")
