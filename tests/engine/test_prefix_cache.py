@@ -141,6 +141,18 @@ def test_generated_tokens_go_on_only_if_so_wished() -> None:
         assert prefixes.open(turn, ALICE).length == found
 
 
+def test_what_is_kept_yields_to_answers_in_flight_but_for_what_is_gone_on_from() -> None:
+    free = [1000]
+    prefixes = PrefixCache(Decoder(), budget=1000, free=lambda: free[0])
+    answer(prefixes, HELLO * 4)
+    answer(prefixes, SYSTEM)
+    kept = prefixes.nbytes
+    free[0] = 0
+    assert answer(prefixes, [*SYSTEM, *HELLO]) > 0
+    assert prefixes.nbytes < kept
+    assert answer(prefixes, HELLO * 4) == 0
+
+
 def test_an_answer_too_short_is_not_kept() -> None:
     prefixes = cache()
     answer(prefixes, SYSTEM[: MIN_TOKENS - 1])
