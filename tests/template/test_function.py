@@ -19,8 +19,8 @@ SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf"
 # Settings that the template leaves at their defaults, and why.
 NOT_IN_THE_TEMPLATE = {
     "api_keys": "whoever may look at the function would see them: keys are in a secret",
-    "embedding_model": "the image has none",
-    "embedding_model_alias": "the image has no embedding model",
+    "embedding_model": "the image says where it is",
+    "embedding_model_alias": "it has the name of its checkpoint",
     "memory_mb": "Lambda says how much there is",
     "host": "there is no server of ours on Lambda",
     "port": "there is no server of ours on Lambda",
@@ -158,6 +158,7 @@ ANOTHER = {
     "Model": "org/name@1",
     "Recipe": "int4",
     "Prefix": "prefix.txt",
+    "EmbeddingModel": "default-embedding",
     "ModelAlias": "other",
     "AuthType": "NONE",
     "GenerateKey": "true",

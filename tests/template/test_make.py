@@ -127,7 +127,7 @@ def test_what_sam_builds_with_is_what_the_block_says(project: Path, block: Path)
     done = run(TOOLS_PYTHON, "-c", _BUILD_ARGUMENTS, cwd=project)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "['arm64'] {'MODEL': 'default', 'RECIPE': 'int4', 'PREFIX': '', 'SETTINGS': 'AWS_IAM "
+        "['arm64'] {'MODEL': 'default', 'RECIPE': 'int4', 'PREFIX': '', 'EMBEDDING_MODEL': '', '"
     )
 
 

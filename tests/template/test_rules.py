@@ -20,6 +20,8 @@ SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf"
     [
         ({"AuthType": "NONE"}, "PublicNeedsKey"),
         ({"Front": "cloudfront"}, "PublicNeedsKey"),
+        ({"Model": "none"}, "ImageWithoutModel: Model=none"),
+        ({"Model": "none", "ModelLocation": "s3://bucket/a", "Prefix": "prefix.txt"}, "ImageWithoutModel: Prefix"),
         ({"Quotas": "true"}, "QuotasAreOfKeys"),
         ({"KeysKmsKeyArn": KMS_KEY}, "KmsKeyIsUsed: KeysKmsKeyArn"),
         ({"KeysKmsKeyArn": KMS_KEY, "GenerateKey": "true"}, "KmsKeyIsUsed: KeysKmsKeyArn"),
@@ -47,6 +49,7 @@ def test_a_combination_that_cannot_be_is_refused(plan: Plans, given: dict[str, s
         {"Front": "cloudfront", **KEY},
         {"AuthType": "NONE", "KeysSecretArn": SECRET, "KeysKmsKeyArn": KMS_KEY},
         {"AuthType": "NONE", "KeysParameter": "/llm/keys"},
+        {"Model": "none", "ModelLocation": "s3://bucket/a"},
         {"Quotas": "true", "GenerateKey": "true"},
         {"Metrics": "emf"},
         {"Metrics": "emf", "LogLevel": "debug"},
