@@ -8,12 +8,14 @@ import httpx
 import openai
 import pytest
 
-from handler.api.app import ApiConfig
+from handler.api.app import ApiConfig, create_app
 from handler.api.quota import Meter, Quotas
 from handler.counter import Count, MemoryCounter
 from handler.errors import QuotaExceeded, RateLimited, Unavailable
 from handler.keys import Key, KeyRing, StaticKeys, digest_of
 from tests.api.conftest import MakeClient, Serve
+from tests.contract.wire import Checked
+from tests.embedding_fakes import NAME, embedding_service
 from tests.fakes import ScriptedDecoder
 
 CHAT = "/v1/chat/completions"
@@ -154,6 +156,19 @@ async def test_other_endpoints_cost_their_tokens_too(
     client = make_client(ScriptedDecoder("x" * 50), limited(counter, tokens=used))
     assert (await client.post(path, json=body, headers=ALICE)).status_code == 200
     assert counter.numbers == {"alice/tokens": used}
+
+
+async def test_embeddings_cost_their_texts_tokens() -> None:
+    counter = Endless()
+    app = Checked(create_app({}, limited(counter, tokens=10), embeddings={NAME: embedding_service()}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answers = [
+            await client.post("/v1/embeddings", json={"model": NAME, "input": text}, headers=ALICE)
+            for text in (["ab", "c"], "d", "d")
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert (ratelimits(answers[0])["remaining-tokens"], counter.numbers) == ("3", {"alice/tokens": 4 + 3 + 3})
+    app.check()
 
 
 async def test_an_answer_that_fails_before_its_first_byte_costs_nothing(make_client: MakeClient) -> None:
