@@ -1,13 +1,18 @@
 """What can go wrong between S3 and the memory: it is mended, or it does not serve and says what would have worked."""
 
+import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from handler.aws.store.patience import Patience
+from handler.aws.store.source import S3Source
 from handler.errors import ArtifactError, ConfigurationError
 from handler.manifest import PART_BYTES
-from tests.aws.store.conftest import FILES, LOCATION, WEIGHTS, publish, read
+from tests.aws.store.conftest import FILES, IMPATIENT, LOCATION, WEIGHTS, publish, read
 from tests.aws.store.faulty_s3 import Answer, Fault, FaultyS3, cut, flipped, refusal
 
 MANIFEST, TOKENIZER, DATA = (LOCATION.key(name) for name in ("manifest.json", "tokenizer.json", "model.onnx.data"))
@@ -182,3 +187,31 @@ def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_PROFILE", "nobody-knows")
     with pytest.raises(ConfigurationError, match="nobody-knows"):
         read()
+
+
+def test_a_store_that_falls_silent_is_asked_again(store: FaultyS3) -> None:
+    def silent(answer: Answer) -> Answer:
+        time.sleep(5.5)  # longer than a read waits
+        return answer
+
+    store.once[TOKENIZER].append(silent)
+    assert read() == FILES
+    assert [key for key, _ in store.asked].count(TOKENIZER) == 2
+
+
+def test_who_needs_the_files_no_more_waits_for_none_and_leaves_nothing_open(store: FaultyS3) -> None:
+    read()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    store.always[DATA] = refusal(503, "SlowDown")
+    files = S3Source(LOCATION, patience=Patience(attempts=100, first_pause=60, longest_pause=60)).fetch()
+    files.wait("tokenizer.json")
+    files.close()
+    assert not files.directory.exists()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_that_the_manifest_does_not_list_is_an_error(store: FaultyS3) -> None:
+    files = S3Source(LOCATION, patience=IMPATIENT).fetch()
+    with closing(files), pytest.raises(ArtifactError, match=r"lists no sum of chat\.jinja: export the model again"):
+        files.wait("chat.jinja")
+    assert store.asked
