@@ -18,9 +18,9 @@ from handler.key_list import key_ring, read_key_list
 from handler.keys import StaticKeys
 from tests.api.conftest import make_app
 from tests.fakes import ScriptedDecoder
+from tests.security.guarded_runtime import KEY
 from tests.security.sources import SOURCES, Event, Pairs, alb, alb_multi_value, answer, function_url, header, rest
 
-KEY = "sk-the-only-key-there-is"
 CHAT = json.dumps({"model": "fake-model", "messages": [{"role": "user", "content": "hi"}]})
 GUARDED = [
     ("POST", "/v1/chat/completions"),
