@@ -124,9 +124,10 @@ async def test_a_failed_step_ends_its_own_answer() -> None:
 async def test_what_has_no_steps_takes_turns_with_what_has() -> None:
     decoder, engine = PrefixDecoder(), EngineThread()
     order: list[str] = []
-    started = threading.Event()
+    begun, started = threading.Event(), threading.Event()
 
     def holding() -> Iterator[bool]:
+        begun.set()
         yield started.wait()
 
     def batches() -> Iterator[int]:
@@ -141,6 +142,7 @@ async def test_what_has_no_steps_takes_turns_with_what_has() -> None:
             yield event
 
     engine.stream(holding)
+    begun.wait()  # or the thread might see the first of the next two without the second
     numbers, events = engine.stream(batches), engine.stream(watched)
     started.set()
     assert [item async for item in numbers] == [0, 1, 2, 3]
