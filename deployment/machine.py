@@ -13,7 +13,7 @@ def missing(profile: str | None) -> Iterator[str]:
     if not any(_runs(engine) for engine in ENGINES):
         yield (
             "The image is built by Docker or Finch, and neither runs here: install and start one of them. `make plan`"
-            " needs none; machines without an engine can build the image with `make image`, see docs/deploy.md"
+            " needs none"
         )
     if (problem := _without_credentials(profile)) is not None:
         yield problem
