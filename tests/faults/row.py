@@ -6,6 +6,7 @@ from typing import Literal
 
 from tests.faults.asking import Ending
 from tests.faults.stage import Place, Setup, Stage
+from tests.faults.worlds import MakeWorld, World
 
 Fate = Literal["the same", "a new one", "exits 0"]
 
@@ -18,6 +19,7 @@ class Row:
     log: each is a line of the log, as its text or as the facts that a record of it has among others.
     process: which one gives the next answer.
     settings, limit, wrapper: of the stage, as `Setup` has them; `limit` in seconds.
+    world: what the stage depends on. It is mended after the fault, before the next question.
     """
 
     fault: str
@@ -30,12 +32,14 @@ class Row:
     limit: float = 60.0
     snapstart: bool = False
     wrapper: tuple[str, ...] = ()
+    world: MakeWorld | None = None
 
-    def setup(self, place: Place) -> Setup:
+    def setup(self, place: Place, world: World | None = None) -> Setup:
         """The stage for it."""
+        settings = self.settings if world is None else {**self.settings, **world.settings}
         return Setup(
             place=place,
-            settings=tuple(sorted(self.settings.items())),
+            settings=tuple(sorted(settings.items())),
             limit=self.limit,
             snapstart=self.snapstart,
             wrapper=self.wrapper,

@@ -71,14 +71,15 @@ class Stage:
             raise LookupError("no handler is running")
         return handlers[-1]
 
-    def alive(self) -> bool:
+    def alive(self) -> int | None:
+        """The process, if there is one."""
         with contextlib.suppress(LookupError):
-            return self.pid() > 0
-        return False
+            return self.pid()
+        return None
 
     def usable(self) -> bool:
         """Whether it can be asked: an emulator always, since it starts what has died."""
-        return self.setup.place != "laptop" or self.alive()
+        return self.setup.place != "laptop" or self.alive() is not None
 
     def exit_code(self) -> int:
         """Of a server, or of the runtime as the emulator tells."""

@@ -2,6 +2,7 @@
 
 import signal
 
+from tests.aws.store.faulty_s3 import cut, flipped, refusal
 from tests.faults.asking import LONG, PARIS, Ending, Json
 from tests.faults.injections import (
     ABSENT,
@@ -18,6 +19,7 @@ from tests.faults.injections import (
 )
 from tests.faults.row import Row
 from tests.faults.stage import Place
+from tests.faults.worlds import a_thousand_keys, in_s3, with_secret
 
 CUT = Ending(status=200, whole=False)
 UNREAD = Ending(status=None, whole=False)
@@ -29,6 +31,7 @@ TOO_LONG = Ending(status=400, code="context_length_exceeded")
 TOO_LARGE = Ending(status=413, code="request_too_large")
 INVALID = Ending(status=400, code="invalid_value")
 INVALID_JSON = Ending(status=400, code="invalid_json")
+UNAUTHORIZED = Ending(status=401, code="invalid_api_key")
 UNSUPPORTED = Ending(status=None, code="UnsupportedEvent")
 
 
@@ -212,6 +215,61 @@ TABLE: tuple[Row, ...] = (
         inject=asking(PARIS),
         endings={"stream": STOP, "buffered": STOP},
         snapstart=True,
+    ),
+    *(
+        Row(
+            fault=f"S3: {what}, and then all is well",
+            injected="while the weights are read, at the start",
+            inject=asking(PARIS),
+            endings={"stream": STOP},
+            world=in_s3(once=(fault, fault)),
+        )
+        for what, fault in (
+            ("500 twice", refusal(500, "InternalError")),
+            ("throttled twice", refusal(503, "SlowDown")),
+            ("cut off twice", cut(1000)),
+            ("a bit flipped twice", flipped(1000)),
+        )
+    ),
+    *(
+        Row(
+            fault=f"S3: {what}",
+            injected="at every read of the weights; the operator then puts it right",
+            inject=asking(PARIS),
+            endings={"stream": BAD_GATEWAY, "buffered": BAD_GATEWAY},
+            log=("model.onnx.data", "Status: error"),
+            process="a new one",
+            world=in_s3(always=fault),
+        )
+        for what, fault in (
+            ("a bit stays flipped", flipped(1000)),
+            ("nobody may read", refusal(403, "AccessDenied")),
+        )
+    ),
+    Row(
+        fault="the secret is missing",
+        injected="`LLM_API_KEYS_FROM` names a secret that is not there; the operator then creates it",
+        inject=asking(PARIS),
+        endings={"stream": BAD_GATEWAY, "buffered": BAD_GATEWAY},
+        log=("The keys in secretsmanager:keys cannot be read: ResourceNotFoundException",),
+        process="a new one",
+        world=with_secret(there=False),
+    ),
+    Row(
+        fault="the secret is rotated",
+        injected="the client's key is not in it; then it holds that one, without a deployment",
+        inject=asking(PARIS),
+        endings={"stream": UNAUTHORIZED, "buffered": UNAUTHORIZED},
+        log=({"path": "/v1/chat/completions", "status": 401},),
+        world=with_secret(there=True),
+    ),
+    Row(
+        fault="a thousand keys",
+        injected="in two secrets; a client without a key, and then the one with the last",
+        inject=asking(PARIS),
+        endings={"stream": UNAUTHORIZED, "buffered": UNAUTHORIZED},
+        log=({"path": "/v1/chat/completions", "status": 401},),
+        world=a_thousand_keys,
     ),
     *(
         Row(

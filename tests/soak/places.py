@@ -9,8 +9,15 @@ from lambda_local.response import read_response
 from tests.faults.stage import PATIENCE, Place, Setup, Stage
 from tests.soak.client import KEY
 
-# The cache is full after a few dozen requests, so that what grows later is a leak.
-SETTINGS = (("LLM_API_KEYS", KEY), ("LLM_PREFIX_CACHE_MB", "16"))
+# What grows has to be a leak. So the cache is full after a few dozen requests, and glibc's allocator gives back what is
+# free (man mallopt): as it comes, it keeps tens of megabytes of freed KV in one heap for each thread, ever more of it.
+SETTINGS = (
+    ("LLM_API_KEYS", KEY),
+    ("LLM_PREFIX_CACHE_MB", "16"),
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_MMAP_THRESHOLD_", str(64 * 1024)),
+    ("MALLOC_TRIM_THRESHOLD_", str(64 * 1024)),
+)
 # Share of the requests, and how many at once.
 PLACES: dict[Place, tuple[float, int]] = {"stream": (0.45, 1), "managed": (0.4, 4), "rie-buffered": (0.15, 1)}
 
