@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-# As the server does: no test reports to the makers of onnxruntime.
+# As the server and the exporter do: no test reports to the makers of onnxruntime.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import free_port, running
+from tests.e2e.processes import ROOT, free_port, running
 
 # Each of these keeps the telemetry silent by itself.
 SILENCERS = ("ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI", "GITHUB_ACTIONS", "TF_BUILD", "BUILD_ID")
@@ -43,3 +43,10 @@ def test_the_server_leaves_nothing(home: Path, default_model: Path, tmp_path: Pa
     settings = {"LLM_MODEL": str(default_model), "LLM_PORT": str(port)}
     with running(["-m", "handler"], url=f"http://127.0.0.1:{port}/health", log=tmp_path / "log", **settings):
         assert written(home) == []
+
+
+def test_the_exporter_leaves_nothing(home: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "model_export", str(tmp_path / "nothing.gguf"), "--output", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, "error: " in done.stderr) == (1, True)
+    assert written(home) == []
