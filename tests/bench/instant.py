@@ -14,7 +14,7 @@ from handler.api.app import create_app
 from handler.chat.service import ChatService, ServedModel
 from handler.engine.ports import KVArrays, KVSession
 from handler.http_server import listen, serve_http
-from handler.main import load_chat_service
+from handler.loading import load_chat_service
 from handler.settings import Settings, load_settings
 
 _FIRST_WORD, _WORDS = 1000, 30_000  # ids of ordinary words

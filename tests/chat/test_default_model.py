@@ -10,7 +10,7 @@ from handler.chat.deltas import ChatEvent, Finished, Stopped, TextDelta, ToolCal
 from handler.chat.service import ChatService
 from handler.chat.tools import ChatTools, NamedTool, Tool, ToolChoice
 from handler.engine.params import GenerationParams
-from handler.main import load_chat_service
+from handler.loading import load_chat_service
 from handler.settings import Settings
 from tests.models import exported
 

@@ -13,7 +13,7 @@ from handler.chat.tools import ChatTools, Tool
 from handler.engine.events import Event, Finished
 from handler.engine.params import GenerationParams
 from handler.errors import ArtifactError
-from handler.main import load_chat_service
+from handler.loading import load_chat_service
 from handler.manifest import ModelManifest
 from handler.settings import Settings
 from model_export.cli import main

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handler.chat.embedding import EmbeddingService
 from handler.engine.embedding import Embedded
-from handler.main import load_embedding_service, open_source
+from handler.loading import load_embedding_service, open_source
 from handler.manifest import ModelManifest
 from handler.settings import Settings
 from tests.models import exported

@@ -10,7 +10,7 @@ from handler.chat.deltas import ChatEvent, Finished, TextDelta
 from handler.chat.service import ChatService
 from handler.engine.events import Usage
 from handler.engine.params import GenerationParams
-from handler.main import load_chat_service
+from handler.loading import load_chat_service
 from handler.settings import Settings
 from tests.fakes import told
 from tests.models import exported
