@@ -91,6 +91,20 @@ def at_once(count: int, body: Any) -> Injection:
     return inject
 
 
+def crowding(count: int, body: Any) -> Injection:
+    """Several clients ask the same at the same time, and not all have room: how those end that have none."""
+
+    def inject(stage: Stage) -> Ending:
+        with ThreadPoolExecutor(count) as clients:
+            endings = [*clients.map(lambda _: ask(stage.client, body), range(count))]
+        refused = {ending for ending in endings if ending.status != 200}
+        assert len(refused) == 1, endings
+        assert {ending.finish_reason for ending in endings if ending not in refused} == {"length"}, endings
+        return refused.pop()
+
+    return inject
+
+
 def frozen(seconds: float, body: Any) -> Injection:
     """The process stands still while the request comes and most of its time runs out."""
 

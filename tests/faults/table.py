@@ -10,6 +10,7 @@ from tests.faults.injections import (
     asking,
     at_once,
     changed,
+    crowding,
     frozen,
     leaving,
     leaving_early,
@@ -29,6 +30,7 @@ STOP = Ending(status=200, finish_reason="stop")
 LATE = Ending(status=504, code="deadline_exceeded")
 TOO_LONG = Ending(status=400, code="context_length_exceeded")
 TOO_LARGE = Ending(status=413, code="request_too_large")
+NO_ROOM = Ending(status=503, code="out_of_memory")
 INVALID = Ending(status=400, code="invalid_value")
 INVALID_JSON = Ending(status=400, code="invalid_json")
 UNAUTHORIZED = Ending(status=401, code="invalid_api_key")
@@ -52,6 +54,9 @@ CALL = TIMELESS | {"tools": [TOOL], "tool_choice": "required"}
 PROMPT = said("Why? " * 3500)
 # Each step makes eight chunks of three kilobytes.
 LARGE = STREAMED | {"n": 8, "logprobs": True, "top_logprobs": 20, "max_completion_tokens": 250}
+
+# Enough for the default model and one long answer beside it.
+MEMORY_MB = 600
 
 TABLE: tuple[Row, ...] = (
     Row(
@@ -208,6 +213,22 @@ TABLE: tuple[Row, ...] = (
         endings={"stream": TOO_LARGE, "buffered": TOO_LARGE},
         log=({"path": "/v1/chat/completions", "status": 413},),
         settings={"LLM_MAX_BODY_BYTES": "2048"},
+    ),
+    Row(
+        fault="memory: what can never fit",
+        injected=f"a prompt of five thousand tokens where the process has {MEMORY_MB} MB",
+        inject=asking(said("word " * 5000)),
+        endings={"stream": TOO_LONG, "buffered": TOO_LONG, "laptop": TOO_LONG},
+        log=({"path": "/v1/chat/completions", "status": 400},),
+        settings={"LLM_MEMORY_MB": str(MEMORY_MB)},
+    ),
+    Row(
+        fault="memory: what does not fit beside others",
+        injected=f"four answers of up to 1,500 tokens at once where the process has {MEMORY_MB} MB",
+        inject=crowding(4, LONG | {"max_completion_tokens": 1500}),
+        endings={"managed": NO_ROOM, "laptop": NO_ROOM},
+        log=({"path": "/v1/chat/completions", "status": 503},),
+        settings={"LLM_MEMORY_MB": str(MEMORY_MB)},
     ),
     Row(
         fault="woken from a snapshot",
