@@ -17,8 +17,10 @@ ABSENT = object()
 # Of two thousand tokens: the five, and those of the steps until word of it has come through the emulator.
 COMPUTED_AT_MOST = 40
 SMALL_BUFFER = 4096  # bytes
-# What a client that does not read may cost: the KV of eight answers, and the buffers between it and the model.
-HELD_AT_MOST = 96 * 2**20  # bytes
+POSITION = 46_080  # bytes of the default model's KV
+# What a client that does not read may cost: the KV of eight answers of up to 300 tokens with their prompt, twice while
+# the common buffers grow.
+HELD_AT_MOST = 2 * 8 * 300 * POSITION  # bytes
 
 
 def asking(body: Any) -> Injection:

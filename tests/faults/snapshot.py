@@ -20,7 +20,7 @@ def main(addresses: list[str]) -> int:
     os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
     settings = load_settings()
     log = request_log_of(settings, LambdaEnvironment())
-    access = access_of(settings)
+    access = access_of(settings, on_lambda=True)
     app = build_app(settings, Timeline(), access, log)
     copies = []
     for address in addresses:

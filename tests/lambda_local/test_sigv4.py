@@ -1,6 +1,7 @@
 """Signatures: AWS's own published example, what botocore signs, and everything that must not pass."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
@@ -65,22 +66,26 @@ def test_what_botocore_signs_is_right(who: Credentials) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "message", "error_type"),
+    ("sent", "message", "error_type"),
     [
-        (signed(replace(ALICE, secret_key="wrong")), MISMATCH, "InvalidSignatureException"),
-        (signed(replace(ALICE, access_key="AKIDMALLORY")), UNKNOWN, "UnrecognizedClientException"),
-        (signed(replace(ROLE, session_token=None)), UNKNOWN, "UnrecognizedClientException"),
-        (signed(replace(ALICE, session_token="stolen")), UNKNOWN, "UnrecognizedClientException"),
-        (replace(signed(), body=b'{"n": 9}'), MISMATCH, "InvalidSignatureException"),
-        (replace(signed(), method="GET"), MISMATCH, "InvalidSignatureException"),
-        (replace(signed(), target="/v1/models/org/name?b=2&a=%20x&a=1&empty="), MISMATCH, "InvalidSignatureException"),
-        (replace(signed(), target="/v1/models/org%2Fname?b=2"), MISMATCH, "InvalidSignatureException"),
-        (changed(signed(), "host", "other.example"), MISMATCH, "InvalidSignatureException"),
-        (changed(signed(), "content-type", "text/plain"), MISMATCH, "InvalidSignatureException"),
-        (changed(signed(), "authorization", None), "Forbidden", "AccessDeniedException"),
-        (changed(signed(), "authorization", "Bearer key"), "Forbidden", "AccessDeniedException"),
-        (changed(signed(), "x-amz-date", None), "Forbidden", "AccessDeniedException"),
-        (changed(signed(), "x-amz-date", "yesterday"), "Forbidden", "AccessDeniedException"),
+        (lambda: signed(replace(ALICE, secret_key="wrong")), MISMATCH, "InvalidSignatureException"),
+        (lambda: signed(replace(ALICE, access_key="AKIDMALLORY")), UNKNOWN, "UnrecognizedClientException"),
+        (lambda: signed(replace(ROLE, session_token=None)), UNKNOWN, "UnrecognizedClientException"),
+        (lambda: signed(replace(ALICE, session_token="stolen")), UNKNOWN, "UnrecognizedClientException"),
+        (lambda: replace(signed(), body=b'{"n": 9}'), MISMATCH, "InvalidSignatureException"),
+        (lambda: replace(signed(), method="GET"), MISMATCH, "InvalidSignatureException"),
+        (
+            lambda: replace(signed(), target="/v1/models/org/name?b=2&a=%20x&a=1&empty="),
+            MISMATCH,
+            "InvalidSignatureException",
+        ),
+        (lambda: replace(signed(), target="/v1/models/org%2Fname?b=2"), MISMATCH, "InvalidSignatureException"),
+        (lambda: changed(signed(), "host", "other.example"), MISMATCH, "InvalidSignatureException"),
+        (lambda: changed(signed(), "content-type", "text/plain"), MISMATCH, "InvalidSignatureException"),
+        (lambda: changed(signed(), "authorization", None), "Forbidden", "AccessDeniedException"),
+        (lambda: changed(signed(), "authorization", "Bearer key"), "Forbidden", "AccessDeniedException"),
+        (lambda: changed(signed(), "x-amz-date", None), "Forbidden", "AccessDeniedException"),
+        (lambda: changed(signed(), "x-amz-date", "yesterday"), "Forbidden", "AccessDeniedException"),
     ],
     ids=[
         "another secret",
@@ -99,9 +104,9 @@ def test_what_botocore_signs_is_right(who: Credentials) -> None:
         "no real date",
     ],
 )
-def test_what_is_not_right_is_refused(request_: HttpRequest, message: str, error_type: str) -> None:
+def test_what_is_not_right_is_refused(sent: Callable[[], HttpRequest], message: str, error_type: str) -> None:
     with pytest.raises(SignatureRefused) as caught:
-        check(request_)
+        check(sent())
     assert (caught.value.message, caught.value.error_type) == (message, error_type)
 
 
