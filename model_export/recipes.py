@@ -55,6 +55,12 @@ class Recipe:
     bounds: Bounds
     smoothing: bool = False
 
+    @property
+    def rounds_by_width(self) -> bool:
+        """Whether a layer's products round the only row of a step otherwise than one of several: MatMulNBits does, with
+        four bits."""
+        return "offset blocks" in (self.qkv, self.linears)
+
 
 DEFAULT = "int8"
 

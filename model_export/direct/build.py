@@ -38,9 +38,10 @@ def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Pro
         progress.phase(f"build {recipe.name} graph", total=config.layers, unit="layer") as step,
         GraphWriter(directory / FILE_NAME) as graph,
     ):
-        _declare(graph, config)
-        formats = (linear.of(recipe, kind) for kind in (recipe.qkv, recipe.linears))
-        blocks = Layers(graph, config, tensors, *formats)
+        widened = not recipe.rounds_by_width
+        _declare(graph, config, widened=widened)
+        qkv, linears = (linear.of(recipe, kind) for kind in (recipe.qkv, recipe.linears))
+        blocks = Layers(graph, config, tensors, qkv, linears, widened)
         table = tensors.load("model.embed_tokens.weight")
         stream = Stream(vocabulary.embed(graph, manifest.INPUT_IDS, table, recipe.vocabulary))
         for layer in range(config.layers):
@@ -82,7 +83,7 @@ def _layer(blocks: Layers, stream: Stream, layer: int) -> Stream:
     return Stream(base, blocks.mlp(x, layer))
 
 
-def _declare(graph: GraphWriter, config: DecoderConfig) -> None:
+def _declare(graph: GraphWriter, config: DecoderConfig, *, widened: bool) -> None:
     """The graph's inputs and outputs, and what all layers share: the counts and the rotary tables."""
     graph.input(manifest.INPUT_IDS, "int64", ("batch", "step"))
     graph.input(manifest.SEQLENS_K, "int32", ("batch",))
@@ -95,7 +96,8 @@ def _declare(graph: GraphWriter, config: DecoderConfig) -> None:
             graph.input(past.format(layer=layer), "float32", kv_shape)
         for present in (manifest.PRESENT_KEY, manifest.PRESENT_VALUE):
             graph.output(present.format(layer=layer), "float32", kv_shape)
-    _widen(graph)
+    if widened:
+        _widen(graph)
     cos, sin = rope.tables(
         theta=config.rope_theta, head_dim=config.head_dim, positions=config.window + 1, scaling=config.rope_scaling
     )

@@ -35,13 +35,18 @@ def wider(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Writes the blocks of one model into one graph."""
+    """Writes the blocks of one model into one graph.
+
+    `widened`: whether attention gets a row more than there are tokens, so that it rounds the only row of a step as one
+    of several. That is worth its time where the products do so, too.
+    """
 
     graph: GraphWriter
     config: DecoderConfig
     tensors: TensorStore
     qkv: LinearFormat
     linear: LinearFormat
+    widened: bool
 
     def norm(self, stream: Stream, name: str) -> tuple[str, str]:
         """RMS norm by the checkpoint's weight `name`; returns the normalised stream and the summed-up one."""
@@ -67,36 +72,44 @@ class Layers:
             np.concatenate([part.bias for part in parts if part.bias is not None]) if row.qkv_bias else None,
         )
         (qkv,) = self.qkv(self.graph, x, [packed])
+        if not self.widened:
+            return self._heads(qkv, layer, manifest.SEQLENS_K, manifest.TOTAL_SEQUENCE_LENGTH, f"{prefix}.context")
         # One row more than there are tokens. The kernel rounds the only row of a step in another way than one of
         # several, and with 8-bit activations behind it that difference would grow. Nobody reads the row's result, the
         # tokens do not see it, and the next step overwrites what it leaves in the buffers.
+        padded = self.graph.node("Pad", [qkv, PADS], wider(f"{prefix}.qkv_proj"))
+        counts = wider(manifest.SEQLENS_K), wider(manifest.TOTAL_SEQUENCE_LENGTH)
+        context = self._heads(padded, layer, *counts, wider(f"{prefix}.context"))
+        start, axis = (
+            self.graph.constant(f"attention.{name}", np.array([value], np.int64))
+            for name, value in (("start", 0), ("axis", 1))
+        )
+        return self.graph.node("Slice", [context, start, STEP, axis], f"{prefix}.context")
+
+    def _heads(self, qkv: str, layer: int, last: str, total: str, context: str) -> str:
+        """The attention operator over packed queries, keys and values, into `context`."""
         inputs = [
-            self.graph.node("Pad", [qkv, PADS], wider(f"{prefix}.qkv_proj")),
+            qkv,
             "",  # key and value are in the packed tensor
             "",
             manifest.PAST_KEY.format(layer=layer),
             manifest.PAST_VALUE.format(layer=layer),
-            wider(manifest.SEQLENS_K),
-            wider(manifest.TOTAL_SEQUENCE_LENGTH),
+            last,
+            total,
             "rope.cos",
             "rope.sin",
         ]
-        context = f"{prefix}.context"
         present = [manifest.PRESENT_KEY.format(layer=layer), manifest.PRESENT_VALUE.format(layer=layer)]
         self.graph.nodes(
             "GroupQueryAttention",
             inputs,
-            [wider(context), *present],
+            [context, *present],
             domain=CONTRIB,
             num_heads=self.config.heads,
             kv_num_heads=self.config.kv_heads,
             do_rotary=1,
         )
-        start, axis = (
-            self.graph.constant(f"attention.{name}", np.array([value], np.int64))
-            for name, value in (("start", 0), ("axis", 1))
-        )
-        return self.graph.node("Slice", [wider(context), start, STEP, axis], context)
+        return context
 
     def attention_output(self, context: str, layer: int) -> str:
         """What attention adds to the stream."""
