@@ -30,9 +30,14 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`quick`: one short round, to see that everything runs; its figures mean nothing."""
+    """`quick`: one short round, to see that everything runs; its figures mean nothing. `only`: the systems to measure
+    anew, by name; empty: all."""
 
     quick: bool = False
+    only: tuple[str, ...] = ()
+
+    def wants(self, system: str) -> bool:
+        return not self.only or system in self.only
 
     def rounds(self, full: int) -> int:
         """How many rounds to count."""
@@ -140,19 +145,22 @@ def run(bench: str, measure: Callable[[Options, Record], None], arguments: Seque
     """The command line of a bench. Returns the exit status."""
     parser = argparse.ArgumentParser(prog=f"python -m tests.bench.{bench}", description=measure.__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: does everything run?")
+    parser.add_argument("--only", nargs="+", default=(), metavar="SYSTEM", help="these; the others' results are kept")
     parser.add_argument("--out", type=Path, default=RESULTS / f"{bench}.jsonl", help="JSON Lines, written anew")
     options = parser.parse_args(arguments)
-    with pinned(), recording(bench, options.out) as record:
-        measure(Options(quick=options.quick), record)
+    with pinned(), recording(bench, options.out, further=bool(options.only)) as record:
+        measure(Options(quick=options.quick, only=tuple(options.only)), record)
     return 0
 
 
 @contextmanager
-def recording(bench: str, path: Path) -> Iterator[Record]:
-    """A record in `path`, which changes only when the bench has come to its end."""
+def recording(bench: str, path: Path, *, further: bool = False) -> Iterator[Record]:
+    """A record in `path`, which changes only when the bench has come to its end. `further`: behind what is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("w") as file:
+        if further and path.exists():
+            file.write(path.read_text())
         yield Record(bench, this_machine(), file)
     partial.replace(path)
 

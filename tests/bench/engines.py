@@ -24,7 +24,7 @@ class Metric:
 
 def compare(metrics: Sequence[Metric], options: Options, record: Record) -> None:
     """Records each metric of each system, in turns."""
-    everything = systems(record.machine)
+    everything = [system for system in systems(record.machine) if options.wants(system.name)]
     for threads in (1, 2):
         with fleet(everything, threads=threads) as running:
             for metric in metrics:

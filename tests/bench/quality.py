@@ -30,6 +30,8 @@ def measure(options: Options, record: Record) -> None:
         truth, versions = _scores(REFERENCE, windows, Path(scratch))
         reference = [_log_softmax(logits) for logits in truth]
         for system in (REFERENCE, *systems(record.machine)):
+            if not options.wants(system.name):
+                continue
             try:
                 if system is not REFERENCE:
                     truth, versions = _scores(system, windows, Path(scratch))
