@@ -33,6 +33,15 @@ class Cloud:
         credentials = {name.lower(): value for name, value in CREDENTIALS.items()}
         return boto3.session.Session(region_name=region, **credentials).client(service, endpoint_url=self.url)
 
+    def create_quota_table(self, name: str = "quotas") -> None:
+        """The table of the limits of keys, as template.yaml has it."""
+        self.client("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "counter", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "counter", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:

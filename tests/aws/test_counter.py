@@ -18,12 +18,7 @@ FAR = int(time.time()) + 1000  # Unix seconds
 @pytest.fixture(scope="module")
 def account() -> Iterator[Cloud]:
     with cloud() as made:
-        made.client("dynamodb").create_table(
-            TableName="quotas",
-            KeySchema=[{"AttributeName": "counter", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "counter", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        made.create_quota_table()
         yield made
 
 

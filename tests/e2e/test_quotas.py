@@ -22,12 +22,7 @@ TOKENS_PER_DAY = 5000
 @pytest.fixture
 def account() -> Iterator[Cloud]:
     with cloud() as made:
-        made.client("dynamodb").create_table(
-            TableName="quotas",
-            KeySchema=[{"AttributeName": "counter", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "counter", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        made.create_quota_table()
         yield made
 
 
