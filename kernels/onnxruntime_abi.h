@@ -14,6 +14,8 @@ typedef void Context;
 typedef void Value;
 typedef void Shape;
 typedef void Domain;
+typedef void Allocator;
+typedef void MemoryInfo;
 
 // Function i of the table.
 typedef const void* const* Api;
@@ -35,9 +37,14 @@ typedef Status* (*DimensionsFn)(const Shape* shape, int64_t* dimensions, size_t 
 typedef Status* (*ShapeFn)(const Value* value, Shape** shape);
 typedef Status* (*InputFn)(const Context* context, size_t index, const Value** value);
 typedef Status* (*OutputFn)(Context* context, size_t index, const int64_t* dimensions, size_t count, Value** value);
-typedef void (*ReleaseShapeFn)(Shape* shape);
 typedef Status* (*ParallelForFn)(const Context* context, void (*work)(void* argument, size_t index), size_t count,
                                  size_t batches, void* argument);
+typedef Status* (*CpuMemoryFn)(int allocator, int memory, MemoryInfo** info);
+typedef Status* (*ContextAllocatorFn)(const Context* context, const MemoryInfo* where, Allocator** allocator);
+typedef Status* (*AllocateFn)(Allocator* allocator, size_t bytes, void** memory);
+typedef Status* (*FreeFn)(Allocator* allocator, void* memory);
+typedef void (*ReleaseFn)(void* released);
+typedef Status* (*AttributeFn)(const void* info, const char* name, float* value);
 
 #define CREATE_STATUS(api) ((CreateStatusFn)(api)[0])
 #define CREATE_DOMAIN(api) ((CreateDomainFn)(api)[26])
@@ -47,12 +54,21 @@ typedef Status* (*ParallelForFn)(const Context* context, void (*work)(void* argu
 #define DIMENSIONS_COUNT(api) ((DimensionsCountFn)(api)[61])
 #define DIMENSIONS(api) ((DimensionsFn)(api)[62])
 #define SHAPE(api) ((ShapeFn)(api)[65])
+#define CPU_MEMORY(api) ((CpuMemoryFn)(api)[69])
+#define ALLOCATE(api) ((AllocateFn)(api)[75])
+#define FREE(api) ((FreeFn)(api)[76])
+#define ATTRIBUTE(api) ((AttributeFn)(api)[85])
 #define INPUT(api) ((InputFn)(api)[90])
 #define OUTPUT(api) ((OutputFn)(api)[91])
-#define RELEASE_SHAPE(api) ((ReleaseShapeFn)(api)[99])
+#define RELEASE_STATUS(api) ((ReleaseFn)(api)[93])
+#define RELEASE_MEMORY_INFO(api) ((ReleaseFn)(api)[94])
+#define RELEASE_SHAPE(api) ((ReleaseFn)(api)[99])
+#define RELEASE_ALLOCATOR(api) ((ReleaseFn)(api)[132])
+#define CONTEXT_ALLOCATOR(api) ((ContextAllocatorFn)(api)[253])
 #define PARALLEL_FOR(api) ((ParallelForFn)(api)[274])
 
 enum { ERROR_INVALID_ARGUMENT = 2 };
+enum { ARENA_ALLOCATOR = 1, DEFAULT_MEMORY = 0 };
 enum { TYPE_FLOAT = 1, TYPE_UINT8 = 2, TYPE_INT8 = 3 };
 
 // One operator: what it is called, what it takes and gives, and how it computes. Fields in the API's order.
