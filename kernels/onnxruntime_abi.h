@@ -44,7 +44,8 @@ typedef Status* (*ContextAllocatorFn)(const Context* context, const MemoryInfo* 
 typedef Status* (*AllocateFn)(Allocator* allocator, size_t bytes, void** memory);
 typedef Status* (*FreeFn)(Allocator* allocator, void* memory);
 typedef void (*ReleaseFn)(void* released);
-typedef Status* (*AttributeFn)(const void* info, const char* name, float* value);
+typedef Status* (*FloatAttributeFn)(const void* info, const char* name, float* value);
+typedef Status* (*IntAttributeFn)(const void* info, const char* name, int64_t* value);
 
 #define CREATE_STATUS(api) ((CreateStatusFn)(api)[0])
 #define CREATE_DOMAIN(api) ((CreateDomainFn)(api)[26])
@@ -57,7 +58,8 @@ typedef Status* (*AttributeFn)(const void* info, const char* name, float* value)
 #define CPU_MEMORY(api) ((CpuMemoryFn)(api)[69])
 #define ALLOCATE(api) ((AllocateFn)(api)[75])
 #define FREE(api) ((FreeFn)(api)[76])
-#define ATTRIBUTE(api) ((AttributeFn)(api)[85])
+#define FLOAT_ATTRIBUTE(api) ((FloatAttributeFn)(api)[85])
+#define INT_ATTRIBUTE(api) ((IntAttributeFn)(api)[86])
 #define INPUT(api) ((InputFn)(api)[90])
 #define OUTPUT(api) ((OutputFn)(api)[91])
 #define RELEASE_STATUS(api) ((ReleaseFn)(api)[93])
@@ -69,7 +71,7 @@ typedef Status* (*AttributeFn)(const void* info, const char* name, float* value)
 
 enum { ERROR_INVALID_ARGUMENT = 2 };
 enum { ARENA_ALLOCATOR = 1, DEFAULT_MEMORY = 0 };
-enum { TYPE_FLOAT = 1, TYPE_UINT8 = 2, TYPE_INT8 = 3 };
+enum { TYPE_FLOAT = 1, TYPE_UINT8 = 2, TYPE_INT8 = 3, TYPE_INT32 = 6 };
 
 // One operator: what it is called, what it takes and gives, and how it computes. Fields in the API's order.
 typedef struct Operator {

@@ -1,4 +1,5 @@
 // The operators that ONNX Runtime finds in this library, in the domain "lambda_llm".
+#include "attention_operator.h"
 #include "blocks_operators.h"
 
 typedef struct {
@@ -24,9 +25,11 @@ static Status* create_kernel(const Operator* op, Api api, const void* info, void
   if (!made) return invalid(api, "no memory for a kernel");
   made->api = api;
   *kernel = made;
-  // Those that give a sum beside their product have a norm before it.
-  if (described(op)->outputs == 1) return NULL;
-  Status* failed = ATTRIBUTE(api)(info, "epsilon", &made->epsilon);
+  Status* failed = NULL;
+  // Two outputs are a product and the sum that was normed before it; three are attention's.
+  if (described(op)->outputs == 2) failed = FLOAT_ATTRIBUTE(api)(info, "epsilon", &made->epsilon);
+  if (described(op)->outputs == 3) failed = INT_ATTRIBUTE(api)(info, "num_heads", &made->heads);
+  if (described(op)->outputs == 3 && !failed) failed = INT_ATTRIBUTE(api)(info, "kv_num_heads", &made->groups);
   if (failed) free(made);
   return failed;
 }
@@ -40,13 +43,14 @@ static Status* create_kernel(const Operator* op, Api api, const void* info, void
     .compute_v2 = compute, .start_version = one, .end_version = newest                                                  \
   }
 #define OFFSET_BLOCKS TYPE_UINT8, TYPE_FLOAT, TYPE_FLOAT
-#define NORM TYPE_FLOAT, TYPE_FLOAT, TYPE_FLOAT
+#define THREE_FLOATS TYPE_FLOAT, TYPE_FLOAT, TYPE_FLOAT
 
 static const Described OPERATORS[] = {
+    {OPERATOR(grouped_attention), "GroupedAttention", 6, 3, {THREE_FLOATS, TYPE_INT32, TYPE_FLOAT, TYPE_FLOAT}},
     {OPERATOR(blocks_linear), "BlocksLinear", 3, 1, {TYPE_FLOAT, TYPE_UINT8, TYPE_FLOAT}},
     {OPERATOR(offset_blocks_linear), "OffsetBlocksLinear", 4, 1, {TYPE_FLOAT, OFFSET_BLOCKS}},
-    {OPERATOR(norm_offset_blocks_linear), "NormOffsetBlocksLinear", 6, 2, {NORM, OFFSET_BLOCKS}},
-    {OPERATOR(norm_offset_blocks_mlp), "NormOffsetBlocksMLP", 12, 2, {NORM, OFFSET_BLOCKS, OFFSET_BLOCKS, OFFSET_BLOCKS}},
+    {OPERATOR(norm_offset_blocks_linear), "NormOffsetBlocksLinear", 6, 2, {THREE_FLOATS, OFFSET_BLOCKS}},
+    {OPERATOR(norm_offset_blocks_mlp), "NormOffsetBlocksMLP", 12, 2, {THREE_FLOATS, OFFSET_BLOCKS, OFFSET_BLOCKS, OFFSET_BLOCKS}},
 };
 
 // What ONNX Runtime calls when it loads the library.

@@ -8,7 +8,8 @@
 
 typedef struct {
   Api api;
-  float epsilon;  // of the norm before the product, where there is one
+  float epsilon;           // of the norm before the product, where there is one
+  int64_t heads, groups;  // of attention: query heads, and heads of keys and values
 } Kernel;
 
 enum { MOST_DIMENSIONS = 8 };

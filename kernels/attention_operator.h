@@ -1,0 +1,122 @@
+// GroupedAttention(qkv [sequences, step, (heads + 2 · groups) · width], past keys and values [sequences, groups, capacity, width],
+// last position of each sequence int32 [sequences], cosines and sines [positions, width / 2])
+// → context [sequences, step, heads · width], present keys and values
+//
+// Past and present are one buffer each: a step writes its own positions into it, and nothing is copied.
+#pragma once
+
+#include "attention.h"
+#include "blocks_operators.h"
+
+typedef struct {
+  const float *qkv, *cosines, *sines;
+  const int32_t* last;
+  float *keys, *values, *queries, *context;
+  size_t step, heads, groups, width, capacity, tile, tiles;
+} Attending;
+
+static size_t past_of(const Attending* a, size_t sequence) { return (size_t)a->last[sequence] + 1 - a->step; }
+
+// One row of one sequence: its keys and values into the buffers, its queries rotated.
+static void place_row(void* argument, size_t index) {
+  const Attending* a = argument;
+  const size_t sequence = index / a->step, row = index % a->step, position = past_of(a, sequence) + row, width = a->width;
+  const size_t shared = a->heads / a->groups;
+  const float *cosines = a->cosines + position * width / 2, *sines = a->sines + position * width / 2;
+  const float* from = a->qkv + index * (a->heads + 2 * a->groups) * width;
+  for (size_t h = 0; h < a->heads; h++, from += width) {
+    // [sequence, group, row, head of the group]
+    size_t place = ((sequence * a->groups + h / shared) * a->step + row) * shared + h % shared;
+    rotate(from, cosines, sines, width, 1.0f / sqrtf((float)width), a->queries + place * width);
+  }
+  for (size_t g = 0; g < a->groups; g++, from += width)
+    rotate(from, cosines, sines, width, 1.0f, a->keys + ((sequence * a->groups + g) * a->capacity + position) * width);
+  for (size_t g = 0; g < a->groups; g++, from += width)
+    memcpy(a->values + ((sequence * a->groups + g) * a->capacity + position) * width, from, width * sizeof(float));
+}
+
+static void attend_tile(void* argument, size_t index) {
+  const Attending* a = argument;
+  // The last rows, which see most, first: so threads end together.
+  const size_t tile = a->tiles - 1 - index / a->groups % a->tiles, group = index % a->groups;
+  const size_t sequence = index / a->groups / a->tiles, begin = tile * a->tile, shared = a->heads / a->groups;
+  const size_t end = begin + a->tile < a->step ? begin + a->tile : a->step;
+  const size_t head = sequence * a->groups + group;
+  const Heads heads = {
+      .queries = a->queries + head * a->step * shared * a->width,
+      .keys = a->keys + head * a->capacity * a->width,
+      .values = a->values + head * a->capacity * a->width,
+      .context = a->context + sequence * a->step * a->heads * a->width + group * shared * a->width,
+      .heads = shared,
+      .width = a->width,
+      .past = past_of(a, sequence),
+      .stride = a->heads * a->width,
+  };
+  float laid[a->width * CHUNK_KEYS];
+  attend(&heads, begin, end, laid);
+}
+
+// The largest head, and group of heads, whose tile fits a thread's stack.
+enum { LARGEST_WIDTH = 256, LARGEST_GROUP = 96 };
+
+static Status* check_attention(const Kernel* kernel, const Tensor in[6]) {
+  Api api = kernel->api;
+  const Tensor *qkv = in, *keys = in + 1, *values = in + 2, *last = in + 3, *cosines = in + 4, *sines = in + 5;
+  const size_t heads = (size_t)kernel->heads, groups = (size_t)kernel->groups;
+  if (qkv->count != 3 || keys->count != 4 || !groups || heads % groups || heads / groups > LARGEST_GROUP)
+    return invalid(api, "queries [sequences, step, all heads] over keys [sequences, groups, capacity, width], please");
+  const size_t sequences = (size_t)qkv->dimensions[0], step = (size_t)qkv->dimensions[1], width = keys->width;
+  const size_t capacity = (size_t)keys->dimensions[2];
+  if (width % 16 || width > LARGEST_WIDTH || qkv->width != (heads + 2 * groups) * width || last->rows * last->width != sequences ||
+      keys->rows != sequences * groups * capacity || values->rows != keys->rows || values->width != width ||
+      cosines->width * 2 != width || sines->rows != cosines->rows || sines->width != cosines->width)
+    return invalid(api, "tensors of one attention: its heads, positions and sequences must agree");
+  for (size_t i = 0; i < sequences; i++) {
+    const int64_t end = (int64_t)((const int32_t*)last->data)[i] + 1;
+    if (end < (int64_t)step || end > (int64_t)capacity || end > (int64_t)cosines->rows)
+      return invalid(api, "a step that ends within its buffers, and within the positions that have angles, please");
+  }
+  return NULL;
+}
+
+// Output `index`, which is the past's own buffer wherever the caller bound it so.
+static Status* present(Api api, Context* context, size_t index, const Tensor* past, float** to) {
+  Status* failed = write_output(api, context, index, past, past->width, to);
+  if (!failed && *to != past->data) memcpy(*to, past->data, past->rows * past->width * sizeof(float));
+  return failed;
+}
+
+static Status* grouped_attention(void* kernel, Context* context) {
+  const Kernel* k = kernel;
+  Api api = k->api;
+  Tensor in[6];
+  Status* failed = read_inputs(api, context, 0, 6, in);
+  if (!failed) failed = check_attention(k, in);
+  if (failed) return failed;
+  const size_t shared = (size_t)(k->heads / k->groups), step = (size_t)in->dimensions[1], rows = in->rows;
+  Attending a = {
+      .qkv = in[0].data, .cosines = in[4].data, .sines = in[5].data, .last = in[3].data, .step = step,
+      .heads = (size_t)k->heads, .groups = (size_t)k->groups, .width = in[1].width, .capacity = (size_t)in[1].dimensions[2],
+  };
+  a.tile = QUERIES / shared ? QUERIES / shared : 1;
+  a.tiles = (step + a.tile - 1) / a.tile;
+  failed = write_output(api, context, 0, in, a.heads * a.width, &a.context);
+  if (!failed) failed = present(api, context, 1, in + 1, &a.keys);
+  if (!failed) failed = present(api, context, 2, in + 2, &a.values);
+  if (failed || !rows) return failed;
+  Scratch scratch;
+  char* memory;
+  failed = borrow(api, context, rows * a.heads * a.width * sizeof(float), &scratch, &memory);
+  if (!failed) {
+    a.queries = (float*)memory;
+    const size_t units = rows / step * a.tiles * a.groups;
+    if (rows >= TILE_ROWS)
+      failed = PARALLEL_FOR(api)(context, place_row, rows, 0, &a);
+    else
+      for (size_t row = 0; row < rows; row++) place_row(&a, row);
+    // As many batches as units: they differ in length, and a thread that is done takes the next.
+    if (!failed) failed = PARALLEL_FOR(api)(context, attend_tile, units, units, &a);
+  }
+  give_back(&scratch);
+  return failed;
+}
