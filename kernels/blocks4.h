@@ -166,19 +166,22 @@ static inline void tile4(const Panel4* panel, size_t blocks, size_t odd, const P
   for (int r = 0; r < TILE_ROWS; r++) sums[r][0] = sums[r][1] = _mm256_setzero_ps();
   for (size_t b = 0; b < blocks; b++, panel++) {
     __m256i d[TILE_ROWS][2];
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; j++)
+    for (int r = 0; r < TILE_ROWS; r++) d[r][0] = d[r][1] = _mm256_setzero_si256();
+    // Not unrolled: eight sums and what one turn works on are all the registers that there are.
+#pragma GCC unroll 1
+    for (int j = 0; j < 4; j++) {
+      __m256i even0 = panel->even[j][0], even1 = panel->even[j][1], odd0 = panel->odd[j][0], odd1 = panel->odd[j][1];
 #pragma GCC unroll 4
       for (int r = 0; r < TILE_ROWS; r++) {
         const Pair* pair = x + r * pairs + b;
         __m256i even4 = broadcast4(pair->even[odd] + 4 * j), odd4 = broadcast4(pair->odd[odd] + 4 * j);
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; i++) {
-          __m256i first = _mm256_maddubs_epi16(panel->even[j][i], even4);
-          d[r][i] = j ? _mm256_add_epi16(d[r][i], first) : first;
-          d[r][i] = _mm256_add_epi16(d[r][i], _mm256_maddubs_epi16(panel->odd[j][i], odd4));
-        }
+        // Sixteen products in each 16 bits at the end: 16 · 15 · 127 fits.
+        d[r][0] = _mm256_add_epi16(d[r][0], _mm256_maddubs_epi16(even0, even4));
+        d[r][1] = _mm256_add_epi16(d[r][1], _mm256_maddubs_epi16(even1, even4));
+        d[r][0] = _mm256_add_epi16(d[r][0], _mm256_maddubs_epi16(odd0, odd4));
+        d[r][1] = _mm256_add_epi16(d[r][1], _mm256_maddubs_epi16(odd1, odd4));
       }
+    }
 #pragma GCC unroll 4
     for (int r = 0; r < TILE_ROWS; r++) {
       const Pair* pair = x + r * pairs + b;
