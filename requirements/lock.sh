@@ -15,6 +15,7 @@ for name in export optimum dev; do
   $compile $find_links -c "$all" $name.in -o $name.txt
   sed -i 's/^\(torch==[0-9.]*\)+cpu$/\1/' $name.txt
 done
+$compile --universal --generate-hashes kernels.in -o kernels.txt
 $compile tools.in -o tools.txt
 $compile clients.in -o clients.txt
 

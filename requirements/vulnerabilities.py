@@ -21,7 +21,7 @@ from typing import Protocol
 
 HERE = Path(__file__).parent
 ENFORCED = "runtime.txt"
-TOLD = ("export.txt", "optimum.txt", "dev.txt", "tools.txt", "clients.txt")
+TOLD = ("export.txt", "kernels.txt", "optimum.txt", "dev.txt", "tools.txt", "clients.txt")
 IGNORED = HERE / "vulnerabilities.toml"
 # CVE-2014-1402 and others: whoever knows vulnerabilities at all knows of these.
 CONTROL = "jinja2==2.4.1"

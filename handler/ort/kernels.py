@@ -7,7 +7,7 @@ and are as fast.
 from pathlib import Path
 
 # What `make` or the image's build made of kernels/*.c: absent on other processors, and where nobody built it.
-LIBRARY = Path(__file__).with_name("kernels.so")
+LIBRARY = Path(__file__).with_name("libkernels.so")
 _PROCESSORS = Path("/proc/cpuinfo")
 
 _NEEDED = frozenset({"avx2", "fma"})

@@ -45,4 +45,4 @@ def test_a_system_without_the_file_has_no_flags(tmp_path: Path) -> None:
 
 
 def test_a_library_that_nobody_built_is_not_used(tmp_path: Path) -> None:
-    assert kernels.library(tmp_path / "kernels.so") is None
+    assert kernels.library(tmp_path / "libkernels.so") is None
