@@ -1,6 +1,7 @@
 // The operators that ONNX Runtime finds in this library, in the domain "lambda_llm".
 #include "attention_operator.h"
 #include "blocks_operators.h"
+#include "rows_operators.h"
 
 typedef struct {
   Operator operator;  // first: ONNX Runtime hands it back
@@ -43,6 +44,7 @@ static Status* create_kernel(const Operator* op, Api api, const void* info, void
     .compute_v2 = compute, .start_version = one, .end_version = newest                                                  \
   }
 #define OFFSET_BLOCKS TYPE_UINT8, TYPE_FLOAT, TYPE_FLOAT
+#define ROWS TYPE_INT8, TYPE_FLOAT
 #define THREE_FLOATS TYPE_FLOAT, TYPE_FLOAT, TYPE_FLOAT
 
 static const Described OPERATORS[] = {
@@ -51,6 +53,9 @@ static const Described OPERATORS[] = {
     {OPERATOR(offset_blocks_linear), "OffsetBlocksLinear", 4, 1, {TYPE_FLOAT, OFFSET_BLOCKS}},
     {OPERATOR(norm_offset_blocks_linear), "NormOffsetBlocksLinear", 6, 2, {THREE_FLOATS, OFFSET_BLOCKS}},
     {OPERATOR(norm_offset_blocks_mlp), "NormOffsetBlocksMLP", 12, 2, {THREE_FLOATS, OFFSET_BLOCKS, OFFSET_BLOCKS, OFFSET_BLOCKS}},
+    {OPERATOR(rows_linear), "RowsLinear", 3, 1, {TYPE_FLOAT, ROWS}},
+    {OPERATOR(norm_rows_linear), "NormRowsLinear", 5, 2, {THREE_FLOATS, ROWS}},
+    {OPERATOR(norm_rows_mlp), "NormRowsMLP", 9, 2, {THREE_FLOATS, ROWS, ROWS, ROWS}},
 };
 
 // What ONNX Runtime calls when it loads the library.
