@@ -1,6 +1,7 @@
 """What is in the built image, and what is not. Run by `make test-image`: building takes minutes."""
 
 import json
+import platform
 import re
 import stat
 import subprocess
@@ -11,11 +12,15 @@ from pathlib import Path
 from image_build import pip_configuration, sizes
 from image_build.commands import ask
 from image_build.image import Image
+from kernels.build import build, built_for
 from tests.image.jail import jailed
 
-COMPILER = re.compile(r"(.*-)?(gcc|g\+\+|cpp|c\+\+|cc|tcc|clang|clang\+\+|ld|as|make|cmake|rustc|cargo|go)(-[0-9.]+)?")
+COMPILER = re.compile(
+    r"(.*-)?(gcc|g\+\+|cpp|c\+\+|cc|tcc|clang|clang\+\+|ld|as|make|cmake|rustc|cargo|go|zig)(-[0-9.]+)?"
+)
 NEVER = {
     *("torch", "optimum", "transformers", "onnx", "gguf", "safetensors", "pytest", "hypothesis", "moto", "openai"),
+    *("ziglang", "kernels"),
     *("model_export", "lambda_local", "image_build", "tests", "requirements", "huggingface_hub"),
 }
 # Of the whole tree, by the image's own Python: what does not have unchecked bytecode of the very source beside it.
@@ -65,6 +70,16 @@ def test_there_is_neither_torch_nor_exporter_nor_a_test(image: Image) -> None:
     assert told(image, found) == []
     named = {path.name.partition("-")[0].lower() for path in paths(image, "opt", "usr") if path.name.endswith("-info")}
     assert named & NEVER == set()
+
+
+def test_the_kernels_are_what_their_sources_make_on_any_machine(image: Image, tmp_path: Path) -> None:
+    """Not what lay in handler/ort/ when the image was built; on arm64 there are none."""
+    found = [path.read_bytes() for path in paths(image, "var/task") if path.suffix == ".so"]
+    expected = []
+    if built_for(platform.system(), platform.machine()):
+        build(tmp_path / "libkernels.so")
+        expected.append((tmp_path / "libkernels.so").read_bytes())
+    assert found == expected
 
 
 def test_what_the_build_used_is_gone(image: Image) -> None:

@@ -19,7 +19,7 @@ STAGES = {
 def test_every_stage_begins_with_the_pinned_base() -> None:
     assert re.search(r"^ARG BASE_IMAGE=python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}$", TEXT, re.MULTILINE)
     froms = [line for line in INSTRUCTIONS if line.startswith("FROM ")]
-    assert froms == [f"FROM ${{BASE_IMAGE}} AS {stage}" for stage in ("export", "site", "runtime")]
+    assert froms == [f"FROM ${{BASE_IMAGE}} AS {stage}" for stage in ("kernels", "export", "site", "runtime")]
 
 
 def test_it_takes_the_arguments_that_a_build_gives() -> None:
@@ -42,6 +42,12 @@ def test_the_runtime_installs_nothing_and_is_nobody() -> None:
 
 def test_torch_is_installed_where_models_are_exported_and_nowhere_else() -> None:
     assert [name for name, stage in STAGES.items() if "optimum.txt" in stage] == ["export"]
+
+
+def test_the_compiler_is_where_kernels_are_compiled_and_they_go_where_models_run() -> None:
+    assert [name for name, stage in STAGES.items() if "kernels.txt" in stage] == ["kernels"]
+    taken = {name: stage.count("COPY --from=kernels /opt/kernels/ ") for name, stage in STAGES.items()}
+    assert taken == {"kernels": 0, "export": 1, "site": 1, "runtime": 0}  # the runtime has the site's
 
 
 def copied(path: str) -> bool:
@@ -67,7 +73,7 @@ def test_only_what_is_named_reaches_the_build() -> None:
     assert lines[0] == "*"
     seen = [line.removeprefix("!") for line in lines if line.startswith("!")]
     tops = {path.name for path in ROOT.iterdir() if any(fnmatch(path.name, pattern) for pattern in seen)}
-    assert tops - {"prefix.txt", "prefix.json"} == {"handler", "model_export", "requirements"}
+    assert tops - {"prefix.txt", "prefix.json"} == {"handler", "kernels", "model_export", "requirements"}
 
 
 def test_no_registry_and_no_machine_is_named() -> None:
