@@ -15,13 +15,6 @@ compiled = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("kernels") / "libkernels.so"
-    build(path)
-    return path
-
-
 @pytest.mark.parametrize(
     ("system", "machine", "expected"),
     [
