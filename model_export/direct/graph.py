@@ -1,7 +1,6 @@
 """A small ONNX graph writer: nodes in memory, weights straight to the external data file. Knows no model.
 
-Weights go to disk as they arrive, so an export needs the memory of its largest tensor, not of the model. What is
-written is what runs: no optimiser touches the graph afterwards, neither here nor when it is loaded.
+What is written is what runs: no optimiser touches the graph afterwards, neither here nor when it is loaded.
 """
 
 from collections.abc import Sequence
@@ -12,29 +11,25 @@ from typing import Any, Self
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import helper
 
 from handler.manifest import TensorSpec
+from model_export.direct.weights import WeightFile
 
 CONTRIB = "com.microsoft"
-_OPSETS = {"": 18, CONTRIB: 1}
+KERNELS = "lambda_llm"  # the operators of `kernels/`
+_OPSETS = {"": 18, CONTRIB: 1, KERNELS: 1}
 _IR_VERSION = 10
-_ALIGNMENT = 4096  # bytes: a page, so that onnxruntime can map each tensor in place
-_INLINE_BYTES = 1024  # smaller constants stay in the graph file, where shape inference can see them
-
-_Tensor = NDArray[Any]
 
 
 class GraphWriter:
     """Collects one graph. Use as a context manager; `save` writes the graph file next to the data."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, weights: WeightFile | None = None) -> None:
+        """`weights`: of another graph in the same directory; None: this one has a file of its own."""
         self._path = path
-        self._data_name = path.name + ".data"
-        self._data = path.with_name(self._data_name).open("wb")
+        self._weights = weights or WeightFile(path.with_name(path.name + ".data"))
         self._nodes: list[onnx.NodeProto] = []
-        self._initializers: list[onnx.TensorProto] = []
-        self._names: set[str] = set()
         self._inputs: list[TensorSpec] = []
         self._outputs: list[TensorSpec] = []
 
@@ -44,7 +39,11 @@ class GraphWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._data.close()
+        self._weights.close()
+
+    def beside(self, file: str) -> "GraphWriter":
+        """Another graph over the same weights, to be saved while this one's data is open."""
+        return GraphWriter(self._path.with_name(file), self._weights)
 
     def input(self, name: str, dtype: str, shape: Sequence[int | str]) -> str:
         """Declares a graph input and returns its name."""
@@ -56,38 +55,18 @@ class GraphWriter:
         self._outputs.append(TensorSpec.model_validate({"name": name, "dtype": dtype, "shape": tuple(shape)}))
         return name
 
-    def constant(self, name: str, value: _Tensor) -> str:
+    def constant(self, name: str, value: NDArray[Any]) -> str:
         """Stores a weight. A name that is there already is a shared one: the first value stays."""
-        if name in self._names:
-            return name
-        self._names.add(name)
-        value = np.ascontiguousarray(value)
-        tensor = TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(value.dtype), dims=value.shape)
-        if value.nbytes < _INLINE_BYTES:
-            tensor.raw_data = value.tobytes()
-        else:
-            self._data.write(bytes(-self._data.tell() % _ALIGNMENT))
-            facts = {"location": self._data_name, "offset": self._data.tell(), "length": value.nbytes}
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, fact in facts.items():
-                tensor.external_data.add(key=key, value=str(fact))
-            self._data.write(value.data)
-        self._initializers.append(tensor)
+        self._weights.add(name, value)
         return name
 
     def stores(self, name: str) -> bool:
         """Whether a weight of that name has been stored."""
-        return name in self._names
+        return name in self._weights
 
     def view(self, name: str, of: str, shape: Sequence[int]) -> str:
         """A second name and shape for a stored weight's bytes: nothing is written twice."""
-        if name not in self._names:
-            self._names.add(name)
-            tensor = TensorProto()
-            tensor.CopyFrom(next(stored for stored in self._initializers if stored.name == of))
-            tensor.name = name
-            tensor.dims[:] = shape
-            self._initializers.append(tensor)
+        self._weights.add_view(name, of, shape)
         return name
 
     def node(self, op: str, inputs: Sequence[str], output: str, *, domain: str = "", **attributes: Any) -> str:
@@ -103,17 +82,17 @@ class GraphWriter:
         self._nodes.append(helper.make_node(op, inputs, outputs, name=name, domain=domain, **attributes))
 
     def save(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        """Writes the graph file and returns the declared inputs and outputs."""
+        """Writes the graph file, with the weights that its nodes read, and returns the declared inputs and outputs."""
         graph = helper.make_graph(
             self._nodes,
             "decoder",
             [_value_info(spec) for spec in self._inputs],
             [_value_info(spec) for spec in self._outputs],
-            initializer=self._initializers,
+            initializer=self._weights.tensors({name for node in self._nodes for name in node.input}),
         )
-        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
+        domains = {"", *(node.domain for node in self._nodes)}
+        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items() if domain in domains]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="model_export")
-        self._data.flush()
         self._path.write_bytes(model.SerializeToString())
         return tuple(self._inputs), tuple(self._outputs)
 

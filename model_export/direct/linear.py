@@ -32,7 +32,11 @@ class LinearFormat(Protocol):
 
 def full(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
     """float32 weights."""
-    return [_biased(graph, matrix, full_product(graph, x, matrix, f"{matrix.name}.product")) for matrix in matrices]
+    products = []
+    for matrix in matrices:
+        weight = graph.constant(f"{matrix.name}.weight", matrix.weight)
+        products.append(_biased(graph, matrix, full_product(graph, x, weight, f"{matrix.name}.product")))
+    return products
 
 
 def rows(graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
@@ -69,10 +73,12 @@ class BlockFormat:
     layout: Blocks
 
     def __call__(self, graph: GraphWriter, x: str, matrices: Sequence[Matrix]) -> list[str]:
-        return [
-            _biased(graph, matrix, block_product(graph, x, matrix, self.layout, f"{matrix.name}.product"))
-            for matrix in matrices
-        ]
+        products = []
+        for matrix in matrices:
+            stored, output = store_blocks(graph, matrix, self.layout), f"{matrix.name}.product"
+            product = block_product(graph, x, stored, matrix.weight.shape, self.layout, output)
+            products.append(_biased(graph, matrix, product))
+        return products
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,51 +104,47 @@ class OffsetBlockFormat:
         stored = quantize.offset_blocks(matrix.weight, self.layout)
         values = graph.constant(f"{matrix.name}.weight", stored.values)
         scales = graph.constant(f"{matrix.name}.scales", stored.scales)
-        steps = _matmul_n_bits(graph, x, [values, scales], matrix, self.layout, f"{matrix.name}.steps")
+        steps = block_product(graph, x, [values, scales], matrix.weight.shape, self.layout, f"{matrix.name}.steps")
         offsets = graph.constant(f"{matrix.name}.offsets", stored.offsets.T)
         added = graph.node("MatMul", [sums, offsets], f"{matrix.name}.offset")
         return graph.node("Add", [steps, added], f"{matrix.name}.product")
 
 
-def full_product(graph: GraphWriter, x: str, matrix: Matrix, output: str) -> str:
-    """x · weight.T in float32, without the bias."""
-    weight = graph.constant(f"{matrix.name}.weight", matrix.weight)
+def full_product(graph: GraphWriter, x: str, weight: str, output: str) -> str:
+    """x · weight.T in float32."""
     # FusedMatMul takes the checkpoint's own layout, and a tied embedding's tensor as it is.
     return graph.node("FusedMatMul", [x, weight], output, domain=CONTRIB, transB=1)
 
 
-def block_product(graph: GraphWriter, x: str, matrix: Matrix, layout: Blocks, output: str) -> str:
-    """x · weight.T with the weight in blocks, without the bias."""
-    return _matmul_n_bits(graph, x, store_blocks(graph, matrix, layout), matrix, layout, output)
-
-
-def _matmul_n_bits(
-    graph: GraphWriter, x: str, stored: Sequence[str], matrix: Matrix, layout: Blocks, output: str
+def block_product(
+    graph: GraphWriter, x: str, stored: Sequence[str], shape: tuple[int, ...], layout: Blocks, output: str
 ) -> str:
-    outputs, inputs = matrix.weight.shape
+    """x · weight.T; `stored` is what `block_names` says, `shape` the weight's own: [out, in]."""
     return graph.node(
         "MatMulNBits",
         [x, *stored],
         output,
         domain=CONTRIB,
-        N=outputs,
-        K=inputs,
+        N=shape[0],
+        K=shape[1],
         bits=layout.bits,
         block_size=layout.block_size,
         accuracy_level=layout.accuracy_level,
     )
 
 
+def block_names(name: str, layout: Blocks) -> list[str]:
+    """What a matrix in blocks is stored as: its values, its scales and, where there are any, its zero points."""
+    return [f"{name}.weight", f"{name}.scales", *([] if layout.symmetric else [f"{name}.zero_points"])]
+
+
 def store_blocks(graph: GraphWriter, matrix: Matrix, layout: Blocks) -> list[str]:
-    """Stores the matrix in blocks; returns the names of values, scales and, where there are any, zero points."""
-    names = [f"{matrix.name}.weight", f"{matrix.name}.scales"]
-    if not layout.symmetric:
-        names.append(f"{matrix.name}.zero_points")
-    if not graph.stores(names[0]):  # a tied head comes here a second time
-        stored = quantize.blocks(matrix.weight, layout)
-        for name, value in zip(names, (stored.values, stored.scales, stored.zero_points), strict=False):
-            if value is not None:
-                graph.constant(name, value)
+    """Stores the matrix in blocks, under the names that it returns."""
+    names = block_names(matrix.name, layout)
+    stored = quantize.blocks(matrix.weight, layout)
+    for name, value in zip(names, (stored.values, stored.scales, stored.zero_points), strict=False):
+        if value is not None:
+            graph.constant(name, value)
     return names
 
 
