@@ -62,6 +62,9 @@ class Graph(_Frozen):
     width_free: bool = Field(
         default=False, description="a step of one token leaves the KV, to the bit, that a longer one leaves of it"
     )
+    kernels: str | None = Field(
+        default=None, description="the same graph of the kernels' own operators, over the same weights; width-free"
+    )
 
     @property
     def past(self) -> tuple[TensorSpec, ...]:

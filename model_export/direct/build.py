@@ -10,10 +10,11 @@ from pathlib import Path
 from handler import manifest
 from handler.manifest import Graph
 from model_export.checkpoint import Checkpoint
-from model_export.direct import architectures, calibration, linear, rope, shapes, smoothing
+from model_export.direct import architectures, calibration, kernels, linear, rope, shapes, smoothing
 from model_export.direct.architectures import DecoderConfig
 from model_export.direct.attention import widen
 from model_export.direct.graph import GraphWriter
+from model_export.direct.kernels import KernelLayers
 from model_export.direct.layers import Blocks, Layers, Stream
 from model_export.direct.smoothing import Smoothed
 from model_export.direct.vocabulary import Vocabulary
@@ -21,10 +22,12 @@ from model_export.progress import Progress
 from model_export.recipes import Recipe, get_recipe
 
 FILE_NAME = "model.onnx"
+KERNELS_FILE_NAME = "model.kernels.onnx"
 
 
 def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Progress) -> Graph:
-    """Writes `model.onnx` and `model.onnx.data` into `directory`.
+    """Writes `model.onnx` and `model.onnx.data` into `directory` and, where the kernels suit recipe and model, a second
+    graph over the same data, `model.kernels.onnx`.
 
     Raises ExportError if the architecture, the config or the weights are not what the rows cover.
     """
@@ -44,12 +47,18 @@ def build(checkpoint: Checkpoint, recipe: Recipe, directory: Path, progress: Pro
         layers = Layers(graph, config, tensors, qkv, linears, widened)
         _write(graph, config, vocabulary, layers, step, widened=widened)
         inputs, outputs = graph.save()
+        suited = kernels.suit(recipe, config)
+        if suited:
+            second = graph.beside(KERNELS_FILE_NAME)
+            _write(second, config, vocabulary, KernelLayers(second, config, recipe), lambda _: None, widened=False)
+            second.save()
     return Graph(
         file=FILE_NAME,
         kv_layout="shared",
         inputs=inputs,
         outputs=outputs,
         width_free=recipe.qkv == recipe.linears == "rows",  # sums of integers have no order
+        kernels=KERNELS_FILE_NAME if suited else None,
     )
 
 
