@@ -74,7 +74,7 @@ def begin_loading(
 ) -> "Callable[[], tuple[ChatService, GrammarCompiler]]":
     """Begins in `threads` with what goes on without the interpreter's lock, weights and hashes. The function that it
     returns does the rest, in the calling thread, and waits. Both raise ArtifactError."""
-    from handler.ort.decoder import load_decoder
+    from handler.ort.decoder import chosen_graph, load_decoder
 
     manifest = source.manifest
     files = source.fetch()
@@ -98,6 +98,7 @@ def begin_loading(
 
     weights = threads.submit(read_weights)
     verified = threads.submit(check_hashes)
+    timeline.count("kernels", chosen_graph(manifest).library is not None)
     timeline.end("runtime")
 
     def finish() -> "tuple[ChatService, GrammarCompiler]":

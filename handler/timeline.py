@@ -51,7 +51,7 @@ class Timeline:
         return [0, *self._ends.values()][-1]
 
     def count(self, name: str, value: int) -> None:
-        """A number to be told beside the times."""
+        """A number, or whether something is so, to be told beside the times."""
         self._counts[name] = value
 
     def to_json(self) -> str:

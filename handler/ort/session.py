@@ -14,12 +14,15 @@ from handler.ort.in_memory import open_in_memory
 _SPIN_US = 2000
 
 
-def open_session(path: Path, *, threads: int, spinning: bool = True) -> onnxruntime.InferenceSession:
+def open_session(
+    path: Path, *, threads: int, spinning: bool = True, library: Path | None = None
+) -> onnxruntime.InferenceSession:
     """Loads a graph with `threads` threads per step (0: one per CPU that this process may use).
 
-    `spinning`: whether they wait for the next operator on the CPU.
+    `spinning`: whether they wait for the next operator on the CPU. `library`: of operators that the graph needs beside
+    ONNX Runtime's.
 
-    Raises ArtifactError naming the file if the graph or its weights are missing or damaged.
+    Raises ArtifactError naming the file if the graph or its weights are missing or damaged, or the library is no such.
     """
     options = onnxruntime.SessionOptions()
     # Threads spin between operators, as is the default: a decode step is hundreds of short ones, and a Lambda that
@@ -31,6 +34,8 @@ def open_session(path: Path, *, threads: int, spinning: bool = True) -> onnxrunt
     # tensor that embedding and head share.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # fatal only: what goes wrong is raised, and said once
+    if library is not None:
+        _register(library, options)
     try:
         if in_memory(path):
             return open_in_memory(path, options)
@@ -40,6 +45,16 @@ def open_session(path: Path, *, threads: int, spinning: bool = True) -> onnxrunt
     except Exception as error:  # onnxruntime's own classes have no other base in common
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{path} cannot be loaded ({reason}): export the model again") from None
+
+
+def _register(library: Path, options: onnxruntime.SessionOptions) -> None:
+    try:
+        options.register_custom_ops_library(str(library))
+    except Exception as error:  # of no class of its own, as above
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(
+            f"{library} cannot be loaded ({reason}): build it again with `python -m kernels.build`, or remove it"
+        ) from None
 
 
 def _cpus() -> int:

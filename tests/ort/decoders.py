@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from handler.engine.ports import Decoder
 from handler.manifest import ModelManifest, Source
+from handler.ort import kernels
 from handler.ort.decoder import load_decoder
+from handler.ort.graph_choice import choose_graph
 from model_export import direct
 from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
@@ -114,9 +116,17 @@ def export(source: Checkpoint, recipe: str, directory: Path) -> ModelManifest:
     )
 
 
-def decoder(directory: Path, recipe: str = "fp32", **overrides: Any) -> Decoder:
-    """A random decoder of CONFIG with `overrides`, exported by `recipe` into `directory`."""
-    return load_decoder(directory, export(checkpoint(CONFIG | overrides), recipe, directory), threads=1)
+GRAPHS = ("fp32", "int8", "int8-blocks", "int4", "int8, kernels", "int4, kernels")
+"""A recipe each, by the graph that runs everywhere, or by that of our kernels."""
+
+
+def decoder(directory: Path, graph: str = "fp32", *, threads: int = 1, **overrides: Any) -> Decoder:
+    """A random decoder of CONFIG with `overrides`, one of GRAPHS, exported into `directory`."""
+    recipe, _, by_kernels = graph.partition(", ")
+    manifest = export(checkpoint(CONFIG | overrides), recipe, directory)
+    choice = choose_graph(manifest.graph, kernels.LIBRARY if by_kernels else None)
+    assert (choice.library is not None) == bool(by_kernels)
+    return load_decoder(directory, manifest, threads=threads, choice=choice)
 
 
 def tokens(count: int, seed: int = 1) -> list[int]:

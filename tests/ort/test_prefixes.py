@@ -26,9 +26,9 @@ HELLO, THANKS = decoders.tokens(20, seed=11), decoders.tokens(30, seed=12)
 LISTED = GenerationParams(temperature=0, max_tokens=12, top_logprobs=3)
 
 
-@pytest.fixture(scope="module", params=["fp32", "int8", "int8-blocks", "int4"])
+@pytest.fixture(scope="module", params=decoders.GRAPHS)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
-    directory = tmp_path_factory.mktemp(request.param)
+    directory = tmp_path_factory.mktemp("model")
     return decoders.decoder(directory, request.param)
 
 

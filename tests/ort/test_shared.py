@@ -9,22 +9,24 @@ import pytest
 from handler.engine.ports import Decoder
 from tests.ort import decoders
 
+WIDTH_FREE = ("int8", "int8, kernels", "int4, kernels")
 
-@pytest.fixture(scope="module", params=["fp32", "int8", "int8-blocks", "int4"])
-def recipe(request: pytest.FixtureRequest) -> str:
+
+@pytest.fixture(scope="module", params=decoders.GRAPHS)
+def graph(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def model(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
-    return decoders.decoder(tmp_path_factory.mktemp(recipe), recipe)
+def model(graph: str, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    return decoders.decoder(tmp_path_factory.mktemp("model"), graph)
 
 
 @pytest.fixture
-def tolerance(recipe: str) -> float:
+def tolerance(graph: str) -> float:
     """None with 8 bits: sums of integers have no order. Of fp32 the last bits differ, and blocks of 4 bits are
-    multiplied by another kernel where there are several rows."""
-    return {"fp32": 1e-4, "int4": 0.02}.get(recipe, 0)
+    multiplied by another kernel where there are several rows, but by ours."""
+    return {"fp32": 1e-4, "int4": 0.02}.get(graph, 0)
 
 
 @pytest.mark.parametrize("split", [[20], [1] * 20, [7, 13], [1, 19], [19, 1], [3, 4, 1, 1, 11]], ids=str)
@@ -49,9 +51,7 @@ def test_truncating_and_going_on_is_a_fresh_start(model: Decoder, tolerance: flo
 
 
 @pytest.mark.parametrize("split", [[300], [2] * 150, [7, 251, 42], [250, 50]], ids=str)
-def test_in_steps_of_several_tokens_the_kv_is_the_same_to_the_bit(
-    model: Decoder, recipe: str, split: list[int]
-) -> None:
+def test_in_steps_of_several_tokens_the_kv_is_the_same_to_the_bit(model: Decoder, graph: str, split: list[int]) -> None:
     """What a prefix cache relies on, and what `exact_length` tells."""
     token_ids = decoders.tokens(300)
     whole, session = model.open(), model.open()
@@ -62,13 +62,14 @@ def test_in_steps_of_several_tokens_the_kv_is_the_same_to_the_bit(
         start += step
     session.forward([1])
     assert (session.length, session.token_ids) == (301, [*token_ids, 1])
-    assert session.exact_length == (301 if recipe == "int8" else 300)
+    assert session.exact_length == (301 if graph in WIDTH_FREE else 300)
     for found, expected in zip(session.held(300), whole.held(300), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_what_int8_runs_one_by_one_is_the_same_to_the_bit_too(tmp_path: Path) -> None:
-    model, token_ids = decoders.decoder(tmp_path, "int8"), decoders.tokens(40)
+@pytest.mark.parametrize("graph", WIDTH_FREE)
+def test_what_these_run_one_by_one_is_the_same_to_the_bit_too(tmp_path: Path, graph: str) -> None:
+    model, token_ids = decoders.decoder(tmp_path, graph), decoders.tokens(40)
     whole, session = model.open(), model.open()
     whole.forward(token_ids)
     for token_id in token_ids:
