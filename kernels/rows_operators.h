@@ -61,7 +61,7 @@ static size_t sums_of_matrix(const RowsProduct* p) { return p->shares * p->rows 
 static void share_of_inputs(void* argument, size_t index) {
   const RowsProduct* p = argument;
   const size_t inputs = p->weights->inputs, share = stride_of((inputs + p->shares - 1) / p->shares);
-  const size_t begin = index * share, end = begin + share < inputs ? begin + share : inputs;
+  const size_t begin = index * share < inputs ? index * share : inputs, end = begin + share < inputs ? begin + share : inputs;
   for (size_t i = 0; i < p->matrices; i++) {
     int32_t* sums = p->sums + i * sums_of_matrix(p) + index * p->rows * few_outputs(p->weights);
     sum_few_rows(p->weights + i, &p->x, p->rows, begin, end, sums);
@@ -97,10 +97,17 @@ static Status* multiply_rows(Api api, const Context* context, RowsProduct* p) {
 
 // ---- what a product needs of memory, in lines: integers, steps, sums
 
+// As many as there are processors. Asked once: the C library reads a file for it, which takes longer than some products.
 static size_t shares_for(size_t rows) {
+  static long processors = 0;
   if (rows > FEW_ROWS) return 0;
-  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  return processors < 1 ? 1 : processors > MOST_SHARES ? MOST_SHARES : (size_t)processors;
+  long known = __atomic_load_n(&processors, __ATOMIC_RELAXED);
+  if (!known) {
+    known = sysconf(_SC_NPROCESSORS_ONLN);
+    known = known < 1 ? 1 : known > MOST_SHARES ? MOST_SHARES : known;
+    __atomic_store_n(&processors, known, __ATOMIC_RELAXED);
+  }
+  return (size_t)known;
 }
 
 static size_t place_product(RowsProduct* p, char* memory) {
