@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from handler.ort import kernels
 from tests.e2e.processes import ROOT, environment, free_port, running
 
 
@@ -69,6 +70,7 @@ def test_the_log_tells_where_the_time_went(default_model: Path, tmp_path: Path, 
     assert (told[0], told[-len(phases) :]) == ("interpreter" if sys.platform == "linux" else "settings", phases)
     assert min(ready["phases_ms"].values()) >= 0
     assert sum(ready["phases_ms"].values()) == ready["total_ms"]
+    assert ready["kernels"] is (kernels.library() is not None)
     assert set(ready["beside_ms"]) == {"session", "hashes", "warm step"}
     for begin, end in ready["beside_ms"].values():
         assert 0 <= begin <= end <= ready["total_ms"]

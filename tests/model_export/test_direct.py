@@ -48,12 +48,15 @@ def test_prefill_and_decode_are_what_torch_says(tmp_path: Path, overrides: dict[
     np.testing.assert_allclose(np.concatenate(found), expected, atol=2e-4)
 
 
-@pytest.mark.parametrize(("recipe", "kl"), [("int8", 0.005), ("int8-blocks", 0.002), ("int4", 0.3)])
+@pytest.mark.parametrize(
+    ("graph", "kl"),
+    [("int8", 0.005), ("int8-blocks", 0.002), ("int4", 0.3), ("int8, kernels", 0.005), ("int4, kernels", 0.3)],
+)
 @pytest.mark.parametrize("overrides", [{}, {"tie_word_embeddings": False}], ids=["tied", "untied"])
-def test_a_quantized_graph_is_near_fp32(tmp_path: Path, recipe: str, kl: float, overrides: dict[str, Any]) -> None:
+def test_a_quantized_graph_is_near_fp32(tmp_path: Path, graph: str, kl: float, overrides: dict[str, Any]) -> None:
     token_ids = decoders.tokens(64)
     expected = _log_softmax(decoders.torch_logits(decoders.CONFIG | overrides, token_ids))
-    found = _log_softmax(decoders.logits(decoders.decoder(tmp_path, recipe, **overrides), token_ids))
+    found = _log_softmax(decoders.logits(decoders.decoder(tmp_path, graph, **overrides), token_ids))
     assert 0 < (np.exp(expected) * (expected - found)).sum(axis=1).mean() < kl
 
 

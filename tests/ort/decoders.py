@@ -138,19 +138,23 @@ def logits(model: Decoder, token_ids: list[int]) -> NDArray[np.float32]:
     return model.open().forward(token_ids, len(token_ids)).copy()
 
 
-def torch_logits(config: Mapping[str, Any], token_ids: list[int]) -> NDArray[np.float32]:
-    """What transformers says about the checkpoint of that config: float32 [len(token_ids), vocab]."""
+def torch_logits(
+    config: Mapping[str, Any], token_ids: list[int], values: Mapping[str, NDArray[np.floating]] | None = None
+) -> NDArray[np.floating]:
+    """What transformers says about the checkpoint of that config, or of these values in their own precision: float
+    [len(token_ids), vocab]."""
     import torch
     import transformers
 
     architecture = config["architectures"][0]
     config_class = getattr(transformers, architecture.replace("ForCausalLM", "Config"))
     model = getattr(transformers, architecture)(config_class(**config, attn_implementation="eager"))
-    state = {name: torch.from_numpy(value) for name, value in weights(config).items()}
+    state = {name: torch.from_numpy(value) for name, value in (values or weights(config)).items()}
+    model.to(next(iter(state.values())).dtype)
     missing = model.load_state_dict(state, strict=False)
     assert not missing.unexpected_keys
     assert set(missing.missing_keys) <= {"lm_head.weight"}
     model.tie_weights()
     with torch.no_grad():
-        found: NDArray[np.float32] = model.eval()(torch.tensor([token_ids])).logits[0].numpy()
+        found: NDArray[np.floating] = model.eval()(torch.tensor([token_ids])).logits[0].numpy()
     return found

@@ -12,7 +12,9 @@ from handler.engine.ports import Decoder
 from handler.errors import ArtifactError
 from handler.manifest import ModelManifest
 from handler.memory_files import MemoryDirectory
+from handler.ort import kernels
 from handler.ort.decoder import load_decoder
+from handler.ort.graph_choice import GraphChoice, choose_graph
 from handler.ort.initializers import ExternalTensor, external_tensors
 from handler.ort.session import open_session
 from tests.models import exported
@@ -28,20 +30,22 @@ def held(source: Path) -> MemoryDirectory:
     return directory
 
 
-def from_memory(source: Path, manifest: ModelManifest) -> Decoder:
+def from_memory(source: Path, manifest: ModelManifest, choice: GraphChoice) -> Decoder:
     directory = held(source)
     try:
-        return load_decoder(directory.path, manifest, threads=1)
+        return load_decoder(directory.path, manifest, threads=1, choice=choice)
     finally:
         directory.close()
 
 
+@pytest.mark.parametrize("library", [None, kernels.LIBRARY], ids=["ONNX Runtime's kernels", "ours"])
 @pytest.mark.parametrize("recipe", ["fp32", "int8", "int8-blocks", "int4"])
-def test_a_model_in_memory_is_the_one_in_the_directory(recipe: str, tmp_path: Path) -> None:
+def test_a_model_in_memory_is_the_one_in_the_directory(recipe: str, library: Path | None, tmp_path: Path) -> None:
     manifest = export(checkpoint(CONFIG), recipe, tmp_path)
-    stored = load_decoder(tmp_path, manifest, threads=1)
+    choice = choose_graph(manifest.graph, library)
+    stored = load_decoder(tmp_path, manifest, threads=1, choice=choice)
     prompt = tokens(40)
-    np.testing.assert_array_equal(logits(from_memory(tmp_path, manifest), prompt), logits(stored, prompt))
+    np.testing.assert_array_equal(logits(from_memory(tmp_path, manifest, choice), prompt), logits(stored, prompt))
 
 
 def test_the_weights_outside_a_graph_are_those_that_onnx_finds() -> None:

@@ -17,10 +17,11 @@ from tests.ort import decoders
 from tests.rounds import together
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
-    """In fp32: where activations are rounded to 8 bits, a last bit can grow to what decides a token."""
-    return decoders.decoder(tmp_path_factory.mktemp("fp32"))
+@pytest.fixture(scope="module", params=["fp32", "int8, kernels", "int4, kernels"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    """In fp32, and by our kernels, which give a row the same bits in any company: where others round activations to 8
+    bits, a last bit can grow to what decides a token."""
+    return decoders.decoder(tmp_path_factory.mktemp("model"), request.param)
 
 
 @pytest.mark.parametrize("seed", range(8))
