@@ -2,11 +2,12 @@
 what a restored snapshot has to renew."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from handler.counter import Counter, MemoryCounter
 from handler.errors import ConfigurationError
+from handler.frozen import dataclass
 from handler.keys import Key, KeyRing, KeySource, StaticKeys
 
 if TYPE_CHECKING:

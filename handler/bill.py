@@ -7,9 +7,9 @@ restores, provisioned concurrency, storage above 512 MB, streams beyond 6 MB, lo
 """
 
 import math
-from dataclasses import dataclass
 
 from handler.errors import ConfigurationError
+from handler.frozen import dataclass
 
 # us-east-1 in 2024, by `uname -m`; the same in most regions. Source: aws.amazon.com/lambda/pricing, first tier.
 PUBLISHED_GB_SECOND = {"x86_64": 0.0000166667, "aarch64": 0.0000133334, "arm64": 0.0000133334}

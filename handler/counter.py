@@ -6,8 +6,9 @@ Here is the one for a single process; one that outlives it is `handler.aws.count
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

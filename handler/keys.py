@@ -6,8 +6,9 @@ What a list of keys may look like is `key_list.py`'s; here is only who is let in
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
+
+from handler.frozen import dataclass
 
 
 def digest_of(key: bytes) -> bytes:

@@ -1,9 +1,10 @@
 """Where an exported model lies: a directory, or a place in S3 with the manifest that it shall have. Pure."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+from handler.frozen import dataclass
 
 _FORM = "s3://BUCKET/PREFIX, or s3://BUCKET/PREFIX@sha256:DIGEST with the sha256 of its manifest.json"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; the digest as OCI pins an image.

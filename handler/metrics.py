@@ -8,10 +8,10 @@ Source: AWS, "Specification: Embedded metric format".
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from handler.errors import ConfigurationError
+from handler.frozen import dataclass
 
 NAMESPACE = "LambdaLLM"
 FUNCTION_NAME, MODEL = "FunctionName", "Model"  # dimensions

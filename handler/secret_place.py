@@ -1,7 +1,8 @@
 """Where a list of keys is kept: a secret of Secrets Manager, or a parameter of Systems Manager. Pure."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
+
+from handler.frozen import dataclass
 
 Store: TypeAlias = Literal["secretsmanager", "ssm"]
 FORM = "secretsmanager:NAME_OR_ARN or ssm:NAME_OR_ARN"

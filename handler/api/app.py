@@ -6,7 +6,7 @@ From the outside in: Observed, Cors, FaultBarrier, Authentication, Metering, the
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -38,6 +38,7 @@ from handler.api.unknown_keys import UnknownFields
 from handler.chat.service import ChatService
 from handler.counter import Counter, MemoryCounter
 from handler.errors import EndpointError, InvalidRequest
+from handler.frozen import dataclass
 from handler.keys import KeySource
 from handler.record import RequestLog, RequestRecord
 

@@ -3,8 +3,6 @@
 Single fields are judged by their rows in `fields`; here are the rules between fields.
 """
 
-from dataclasses import dataclass
-
 from handler.api import fields
 from handler.api.formats import AnswerFormat
 from handler.api.generation import choices, generation_params, include_usage, structured_outputs
@@ -15,6 +13,7 @@ from handler.chat.conversation import Conversation, Message, TemplateOptions
 from handler.chat.tools import ChatTools
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest, UnsupportedValue
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

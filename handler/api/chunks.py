@@ -9,12 +9,12 @@ Log-probabilities belong to the content: what is thought and what is called has 
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from handler.api.values import Json, JsonObject
 from handler.chat.deltas import ChatFinishReason, ReasoningDelta, Stopped, TextDelta, ToolCallArguments, ToolCallStart
 from handler.engine.events import SampledToken, TokenLogprob, Usage
+from handler.frozen import dataclass
 
 # What OpenAI sends for a token that is out of reach; −inf is not JSON.
 LOWEST_LOGPROB = -9999.0

@@ -1,7 +1,6 @@
 """A completion's events as HTTP wants them: streamed chunk by chunk, or folded into one object. One source for both."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass
 
 from handler.api.chunks import Envelope, dumps
 from handler.api.completion_objects import Pieces, completion_object, whole_choices
@@ -9,6 +8,7 @@ from handler.api.sse import DONE, event
 from handler.api.values import JsonObject
 from handler.chat.completion import CompletionEvent
 from handler.engine.events import Delta, Finished, Stopped
+from handler.frozen import dataclass
 from handler.record import RequestRecord
 
 

@@ -1,11 +1,10 @@
 """The prompts of a completion request: text, texts, token ids, or arrays of token ids. Pure."""
 
-from dataclasses import dataclass
-
 from handler.api.containers import Integers
 from handler.api.values import Integer, Json, as_text, wrong_type
 from handler.chat.completion import Prompt
 from handler.errors import InvalidRequest
+from handler.frozen import dataclass
 
 MAX_PROMPTS = 2048  # as many as OpenAI takes in one array
 _TOKEN_IDS = Integers(Integer(0, 2**31 - 1))

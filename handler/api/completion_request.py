@@ -3,8 +3,6 @@
 Single fields are judged by their rows in `completion_fields`; here are the rules between fields.
 """
 
-from dataclasses import dataclass
-
 from handler.api import fields
 from handler.api.completion_fields import (
     ADD_SPECIAL_TOKENS,
@@ -22,6 +20,7 @@ from handler.api.values import JsonObject
 from handler.chat.completion import Prompt
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest, UnsupportedValue
+from handler.frozen import dataclass
 
 _NAMES = frozenset(row.name for row in COMPLETION_FIELDS)
 

@@ -1,9 +1,8 @@
 """Readers of arrays and maps, made of the readers of values. Pure."""
 
-from dataclasses import dataclass
-
 from handler.api.values import Integer, Json, Number, Text, as_array, as_object, as_text, wrong_type
 from handler.errors import InvalidRequest
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

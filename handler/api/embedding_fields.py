@@ -1,13 +1,12 @@
 """The field table of embeddings: every request field, in the classes of `fields`. Pure; honour or reject."""
 
-from dataclasses import dataclass
-
 from handler.api import fields
 from handler.api.completion_prompt import MAX_PROMPTS, Prompts
 from handler.api.field import LARGEST, Field
 from handler.api.values import Integer, Json, OneOf
 from handler.chat.embedding import EmbeddingInput
 from handler.errors import InvalidRequest
+from handler.frozen import dataclass
 
 Inputs = tuple[tuple[str, EmbeddingInput], ...]
 """Pairs of a path in the request (`input`, `input[3]`) and what stands there."""

@@ -1,11 +1,10 @@
 """An embedding request: a JSON object in, typed values out. Pure; everything that can be said without the model."""
 
-from dataclasses import dataclass
-
 from handler.api import fields
 from handler.api.embedding_fields import DIMENSIONS, EMBEDDING_FIELDS, ENCODING_FORMAT, INPUT, Inputs
 from handler.api.unknown_keys import UnknownFields, foreign_keys, settle_unknown
 from handler.api.values import JsonObject
+from handler.frozen import dataclass
 
 _NAMES = frozenset(row.name for row in EMBEDDING_FIELDS)
 

@@ -7,10 +7,10 @@
 null always means absent, and a field at its default is never rejected.
 """
 
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from handler.api.values import JsonObject, Reader, missing
+from handler.frozen import dataclass
 
 Standing = Literal["effective", "inert", "rejected"]
 Origin = Literal["openai", "vllm"]

@@ -6,7 +6,6 @@ Unknown keys are `unknown_keys`' business, not ours.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from handler.api.json_body import parse_text
@@ -21,6 +20,7 @@ from handler.engine.grammar import (
 )
 from handler.engine.lark_text import with_checked_schemas
 from handler.errors import InvalidRequest, RequestError
+from handler.frozen import dataclass
 
 SERVICE_NAME: Final = "response_format"
 # Every key that the object may carry; within a schema, any.

@@ -1,10 +1,10 @@
 """What an operator allows of every request."""
 
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from handler.api.unknown_keys import UnknownFields
 from handler.errors import PromptTooLong
+from handler.frozen import dataclass
 
 
 class HasPrompt(Protocol):

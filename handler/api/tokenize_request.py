@@ -1,7 +1,6 @@
 """Requests to /tokenize and /detokenize: a JSON object in, typed values out. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from handler.api import fields, tokenize_fields
 from handler.api.chat_request import template_options
@@ -11,6 +10,7 @@ from handler.api.values import JsonObject
 from handler.chat.conversation import Conversation, TemplateOptions
 from handler.chat.tools import ChatTools
 from handler.errors import InvalidRequest
+from handler.frozen import dataclass
 
 _BOTH_FORMS = frozenset(row.name for row in (*tokenize_fields.TEXT_FIELDS, *tokenize_fields.CHAT_FIELDS))
 

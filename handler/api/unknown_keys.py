@@ -6,7 +6,6 @@ the wrong shape is passed over: the readers will say so.
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from handler.api.messages import FUNCTION_KEYS, MESSAGE_KEYS, PART_KEYS, TOOL_CA
 from handler.api.prediction import PREDICTION_KEYS
 from handler.api.values import Json, JsonObject
 from handler.errors import UnknownParameter
+from handler.frozen import dataclass
 
 _TOP = frozenset(row.name for row in FIELDS)
 _STRUCTURED_OUTPUTS = frozenset(row.name for row in STRUCTURED_OUTPUT_FIELDS)

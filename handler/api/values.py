@@ -7,10 +7,10 @@ the reader's own documentation, from which the README's matrix is made. Codes an
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
 from handler.errors import InvalidRequest, UnsupportedParameter, UnsupportedValue
+from handler.frozen import dataclass
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, "Json"]

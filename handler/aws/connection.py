@@ -7,9 +7,10 @@ middle is noticed without a write.
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 
 import h11
+
+from handler.frozen import dataclass
 
 READ_SIZE = 64 * 1024
 # Client context and trace state travel in headers; h11's default of 16 KiB would refuse long ones.

@@ -1,10 +1,10 @@
 """What an invocation knows of itself, and what the application is told of it."""
 
 import time
-from dataclasses import dataclass
 
 from handler import scope
 from handler.aws.asgi import State
+from handler.frozen import dataclass
 
 # Where X-Ray's SDK looks for the trace header of the invocation.
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"

@@ -13,7 +13,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -22,6 +21,7 @@ from mangum.types import LambdaHandler
 
 from handler.aws.asgi import ASGIApp, Headers, Scope
 from handler.errors import InvalidRequest, RequestError
+from handler.frozen import dataclass
 
 ASGI_VERSION = {"version": "3.0", "spec_version": "2.4"}
 # RFC 3986 path characters, and `%`: what is encoded already stays as it came.

@@ -6,10 +6,10 @@ exception the type and the places in the code are told, never the text: a librar
 
 import json
 import traceback
-from dataclasses import dataclass
 
 from handler.aws.asgi import Headers
 from handler.errors import EndpointError
+from handler.frozen import dataclass
 
 # A trailer is a header: a thousand frames of a runaway recursion would not fit where headers are read.
 MAX_FRAMES = 20

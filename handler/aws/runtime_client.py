@@ -11,10 +11,10 @@ import asyncio
 import base64
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from handler.aws.connection import Answer, Connection
 from handler.aws.failures import Fault, startup_fault_of
+from handler.frozen import dataclass
 
 RUNTIME = "/2018-06-01/runtime"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"

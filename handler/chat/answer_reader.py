@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from handler.chat.deltas import (
     ChatEvent,
@@ -19,6 +18,7 @@ from handler.chat.segments import CallArguments, CallNamed, Said, Segment, Thoug
 from handler.chat.thinking import ThinkMarks, ThoughtParser
 from handler.chat.token_shares import TokenShares
 from handler.engine import events as engine
+from handler.frozen import dataclass
 
 
 def new_call_id() -> str:

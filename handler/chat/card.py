@@ -1,7 +1,9 @@
 """What is known of a model before it is loaded: what its manifest says. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

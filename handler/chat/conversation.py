@@ -1,8 +1,10 @@
 """What a chat request says, apart from HTTP: messages, and how the template is to render them. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from handler.frozen import dataclass
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 

@@ -1,10 +1,10 @@
 """What an answered chat yields: frozen typed events; one `Stopped` for each choice, and `Finished` last. Pure."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from handler.engine.events import Finished, SampledToken
 from handler.engine.step import Step
+from handler.frozen import dataclass
 
 ChatFinishReason = Literal["stop", "length", "tool_calls"]
 

@@ -5,13 +5,13 @@ is too long is found on the way; nothing has been answered by then.
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from handler.chat.long_text import refuse_far_too_long
 from handler.engine.embedding import Embedded, Encoder, Vectors, embed
 from handler.engine.events import Finished, Usage
 from handler.errors import ContextLengthExceeded, InvalidRequest, PromptTooLong
+from handler.frozen import dataclass
 
 _STEP_CHARACTERS = 16_384  # tokenized in one step: some milliseconds
 

@@ -6,11 +6,12 @@ three short conversations once, not by reading its source: a text that does not 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, takewhile
 
 from handler.chat.conversation import Message
 from handler.chat.template import ChatTemplate, TemplateRefusal
+from handler.frozen import dataclass
 
 SEPARATOR = "\n\n"  # between the texts of messages that become one
 

@@ -4,7 +4,7 @@ All that a schema or a format can be wrong in is found here, before the first by
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from handler.chat.after_thinking import AfterThinking
 from handler.chat.answer_reader import Reading
@@ -19,6 +19,7 @@ from handler.engine.grammar import GrammarSpec, JsonSchemaGrammar, LarkGrammar
 from handler.engine.json_schema import check_schema
 from handler.engine.ports import Grammar, GrammarCompiler, Tokenizer
 from handler.errors import InvalidRequest, UnsupportedParameter
+from handler.frozen import dataclass
 
 _FORMAT = "response_format"
 

@@ -3,7 +3,6 @@
 import functools
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from handler.chat.conversation import Conversation, Message, TemplateOptions, ToolCall
@@ -18,6 +17,7 @@ from handler.chat.tool_turns import fold_tools, template_tool
 from handler.chat.tools import Tool
 from handler.engine.ports import Tokenizer
 from handler.errors import InvalidRequest
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """An answer's text, told apart: segments that join to the text again, in order. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from handler.chat.answer_reader import AnswerReader
@@ -26,6 +26,7 @@ from handler.engine.ports import Decoder, GrammarCompiler, StopScope, Tokenizer
 from handler.engine.prefix_cache import PrefixCache, Prefixes
 from handler.engine.speculation import Proposer, Speculation
 from handler.errors import ContextLengthExceeded, InvalidRequest, UnsupportedValue
+from handler.frozen import dataclass
 
 _TOKEN_CHARACTERS = 32  # more than a token has on average, whatever the language
 

@@ -7,11 +7,11 @@ executed. jinja2 is imported at the first rendering, so that a process that only
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from handler.errors import ArtifactError, InvalidRequest
+from handler.frozen import dataclass
 
 if TYPE_CHECKING:
     import jinja2.nodes

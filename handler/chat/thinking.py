@@ -4,11 +4,11 @@ A model thinks at the beginning of its answer or not at all: a marker that it wr
 have opened the thought in the prompt already.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from handler.chat.segments import Markup, Said, Segment, Thought, held
 from handler.engine.ports import Tokenizer
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ Names are checked here and schemas where the grammar is compiled; the shapes of 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from handler.errors import InvalidRequest
+from handler.frozen import dataclass
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # OpenAI's rule
 

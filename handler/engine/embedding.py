@@ -5,13 +5,13 @@ is masked, and no text's vector depends on its company but for rounding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handler.errors import DeadlineExceeded, ServerFault
+from handler.frozen import dataclass
 
 # Positions of one batch, padding included: about as long a step as a chunk of prefill. A longer text is a batch alone.
 BATCH_POSITIONS = 256

@@ -1,10 +1,10 @@
 """What a generation yields: Steps, and between them frozen typed events; one `Stopped` for each choice, and `Finished`
 last. Pure."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from handler.engine.step import Step
+from handler.frozen import dataclass
 
 FinishReason = Literal["stop", "length"]
 

@@ -1,6 +1,6 @@
 """What answers of a model take of memory, foreseen from their lengths. Pure."""
 
-from dataclasses import dataclass
+from handler.frozen import dataclass
 
 # Buffers double as sequences grow and are copied when they join others: old and new are there at once, and what was
 # freed is not at once the system's. Measured with SmolLM2-135M: 1.5 times the KV for one answer of 8,000 tokens, 2.3

@@ -1,7 +1,8 @@
 """What an answer may be limited to, apart from how that is enforced. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ way than validators do. What remains is handed on, without annotations and witho
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
 from handler.engine.json_formats import ENGINE_FORMATS, PATTERNS
 from handler.engine.regex_size import MAX_EXPANDED, expanded_size
 from handler.errors import InvalidRequest, UnsupportedValue
+from handler.frozen import dataclass
 
 JSON_STYLE: Mapping[str, object] = {
     "whitespace_flexible": False,

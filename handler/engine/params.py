@@ -1,7 +1,9 @@
 """How to generate: one frozen record whose defaults change nothing. Bounds are checked at the edge (api). Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ the probability that the model gives it, and where it is wrong, the token drawn 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from handler.engine.draft_length import Budget, DraftLength
 from handler.engine.lookup import Lookup
+from handler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

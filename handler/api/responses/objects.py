@@ -2,11 +2,11 @@
 Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from handler.api.values import Json, JsonObject
 from handler.engine.events import Usage
+from handler.frozen import dataclass
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete", "failed"]
 

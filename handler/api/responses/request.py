@@ -7,7 +7,6 @@ Single fields are judged by their rows in `fields`; here are the rules between f
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from handler.api import fields as chat
@@ -23,6 +22,7 @@ from handler.chat.conversation import Conversation, Message, TemplateOptions
 from handler.chat.tools import ChatTools
 from handler.engine.params import GenerationParams
 from handler.errors import InvalidRequest, RequestError
+from handler.frozen import dataclass
 
 # What the fields of chat completions are called here, and what lies within them.
 _OWN_NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (

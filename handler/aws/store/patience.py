@@ -1,7 +1,8 @@
 """How often and after which pauses a read is tried again. Pure but for the die that it throws."""
 
-from dataclasses import dataclass
 from random import SystemRandom
+
+from handler.frozen import dataclass
 
 _dice = SystemRandom()
 

@@ -3,8 +3,8 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from handler.frozen import dataclass
 from handler.manifest import PART_BYTES, FileEntry
 
 

@@ -6,12 +6,12 @@ The fixed texts around two known names and two known arguments are the dialect, 
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from handler.chat.conversation import ToolCall
 from handler.chat.dialects.call_format import CallFormat
 from handler.chat.dialects.facts import Facts
+from handler.frozen import dataclass
 
 CALLS: Final = (
     ToolCall(id="call00001", name="probe_call", arguments='{"probe_key": "probe value"}'),
