@@ -1,7 +1,7 @@
 """`response_format` and vLLM's `structured_outputs`: JSON in, what the answer must look like out. Pure.
 
 Of a schema only the outermost shape is checked: whether the grammar can enforce it is for the chat service to say.
-Unknown keys are `unknown_keys`' business, not ours.
+Unknown keys are `unknown_keys`' business, not ours. What reads schemas is imported with the first of them.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,6 @@ from handler.engine.grammar import (
     LarkGrammar,
     RegexGrammar,
 )
-from handler.engine.lark_text import with_checked_schemas
 from handler.errors import InvalidRequest, RequestError
 from handler.frozen import dataclass
 
@@ -135,4 +134,6 @@ class Lark:
     summary = "grammar in Lark's notation"
 
     def __call__(self, value: Json, path: str) -> GrammarSpec:
+        from handler.engine.lark_text import with_checked_schemas
+
         return LarkGrammar(with_checked_schemas(as_text(value, path), param=path))

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from handler.chat.after_thinking import AfterThinking
 from handler.chat.answer_reader import Reading
-from handler.chat.arguments import arguments_schema, enforceable
 from handler.chat.dialects import lark
 from handler.chat.dialects.call_format import CallFormat
 from handler.chat.dialects.call_grammar import CallGrammar
@@ -16,7 +15,6 @@ from handler.chat.thinking import ThinkMarks
 from handler.chat.tools import ChatTools, NamedTool, Tool
 from handler.chat.visible_markers import VisibleMarkers
 from handler.engine.grammar import GrammarSpec, JsonSchemaGrammar, LarkGrammar
-from handler.engine.json_schema import check_schema
 from handler.engine.ports import Grammar, GrammarCompiler, Tokenizer
 from handler.errors import InvalidRequest, UnsupportedParameter
 from handler.frozen import dataclass
@@ -80,6 +78,10 @@ class Speaker:
 
     def _arguments(self, tool: Tool, tools: ChatTools) -> Mapping[str, object]:
         """A schema that was promised is enforced or refused; of another, what can be is enforced."""
+        # With the first tool: most processes read no schema.
+        from handler.chat.arguments import arguments_schema, enforceable
+        from handler.engine.json_schema import check_schema
+
         schema, where = arguments_schema(tool.parameters), f"{tools.path(tool)}.parameters"
         if tool.strict or tools.forced:
             self._compile(JsonSchemaGrammar(schema), where)

@@ -1,7 +1,8 @@
 """From what an answer may be to a grammar for each of its choices.
 
 Compiling takes a millisecond for most grammars, with the interpreter's lock released, and is bounded: by the limits
-below, and by llguidance's own. llguidance is imported when the first grammar is compiled: most requests need none.
+below, and by llguidance's own. llguidance is imported when the first grammar is compiled, and what checks schemas and
+patterns with the first of them: most requests need none.
 """
 
 import json
@@ -17,9 +18,7 @@ from handler.engine.grammar import (
     LarkGrammar,
     RegexGrammar,
 )
-from handler.engine.json_schema import check_schema
 from handler.engine.ports import Grammar, Tokenizer
-from handler.engine.regex_size import MAX_EXPANDED, expanded_size
 from handler.errors import InvalidRequest, UnsupportedValue
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ class GrammarCompiler:
             case JsonSchemaGrammar():
                 grammar = _schema_grammar(spec, param)
             case RegexGrammar(pattern=pattern):
+                from handler.engine.regex_size import MAX_EXPANDED, expanded_size
+
                 _limit(len(pattern), _MAX_PATTERN, "regular expression", param)
                 if expanded_size(pattern) > MAX_EXPANDED:
                     raise UnsupportedValue(
@@ -94,6 +95,7 @@ def _schema_grammar(spec: JsonSchemaGrammar, param: str) -> str:
     """Raises InvalidRequest or UnsupportedValue that name the keyword and its place in the schema."""
     from llguidance import LLMatcher
 
+    from handler.engine.json_schema import check_schema
     from handler.grammar.blame import blame
 
     checked = check_schema(spec.schema, param=param)

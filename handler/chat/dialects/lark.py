@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 
 from handler.engine.grammar import ChoiceGrammar, GrammarSpec, JsonObjectGrammar, JsonSchemaGrammar, RegexGrammar
-from handler.engine.json_schema import check_schema
 from handler.errors import UnsupportedValue
 
 
@@ -36,6 +35,8 @@ def rule(spec: GrammarSpec, *, param: str) -> str:
 
     Raises InvalidRequest or UnsupportedValue, naming `param`, for what cannot be enforced beside other rules.
     """
+    from handler.engine.json_schema import check_schema
+
     match spec:
         case JsonObjectGrammar():
             return json_schema(check_schema({"type": "object"}, param=param).complete())
