@@ -9,9 +9,7 @@
 #include "rows_many.h"
 #include "tensors.h"
 
-// Outputs that one call computes where rows are many: a line of each row of weights.
-enum { ROWS_SPAN = 64 };
-// Of the largest panel, and the largest row, on a thread's stack.
+// Of the largest panels on a thread's stack: two megabytes.
 enum { LARGEST_INPUTS = 32768 };
 // The most pieces into which few rows' inputs are shared out.
 enum { MOST_SHARES = 8 };
@@ -76,20 +74,20 @@ static void gate_rows(const RowsProduct* p, size_t begin, size_t end) {
 
 static void span_of_outputs(void* argument, size_t index) {
   const RowsProduct* p = argument;
-  const size_t outputs = p->weights->outputs, begin = index * ROWS_SPAN;
-  const size_t end = begin + ROWS_SPAN < outputs ? begin + ROWS_SPAN : outputs;
+  const size_t outputs = p->weights->outputs, begin = index * SPAN_OUTPUTS;
+  const size_t end = begin + SPAN_OUTPUTS < outputs ? begin + SPAN_OUTPUTS : outputs;
   for (size_t i = 0; i < p->matrices; i++) many_rows_of_bytes(p->weights + i, &p->x, p->rows, p->y[i], begin, end);
   gate_rows(p, begin, end);
 }
 
 static Status* multiply_rows(Api api, const Context* context, RowsProduct* p) {
   const size_t outputs = p->weights->outputs;
-  if (p->rows > FEW_ROWS) return PARALLEL_FOR(api)(context, span_of_outputs, (outputs + ROWS_SPAN - 1) / ROWS_SPAN, 0, p);
+  if (p->rows > FEW_ROWS) return PARALLEL_FOR(api)(context, span_of_outputs, (outputs + SPAN_OUTPUTS - 1) / SPAN_OUTPUTS, 0, p);
   Status* failed = PARALLEL_FOR(api)(context, share_of_inputs, p->shares, 0, p);
   for (size_t i = 0; i < p->matrices && !failed; i++) {
     const RowWeights* w = p->weights + i;
     finish_few_rows(w, &p->x, p->rows, p->sums + i * sums_of_matrix(p), p->shares, p->y[i]);
-    many_rows_of_bytes(w, &p->x, p->rows, p->y[i], few_outputs(w), outputs);
+    if (few_outputs(w) < outputs) many_rows_of_bytes(w, &p->x, p->rows, p->y[i], few_outputs(w), outputs);
   }
   if (!failed) gate_rows(p, 0, outputs);
   return failed;
