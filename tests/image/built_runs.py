@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from handler.ort import kernels
 from image_build.buildah import Buildah
 from image_build.image import Image
 from image_build.recipe import ROOT
@@ -27,6 +29,12 @@ def invoked(image: Image, mode: str, *, user: int, tmp: Path) -> subprocess.Comp
     return subprocess.run(alone(command), cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
 
 
+def line_at_ready(said: str) -> Any:
+    """What `handler.timeline` tells, among the lines of the emulator."""
+    (line,) = (line for line in said.splitlines() if '"event": "ready"' in line)
+    return json.loads(line[line.index("{") :])
+
+
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("mode", ["stream", "buffered"])
 def test_an_event_gets_a_true_answer(image: Image, mode: str, user: int, tmp_path: Path) -> None:
@@ -40,6 +48,7 @@ def test_an_event_gets_a_true_answer(image: Image, mode: str, user: int, tmp_pat
     assert head.startswith("HTTP 200\n")
     assert answer["choices"][0]["message"]["content"] == "The capital of France is Paris."
     assert list(tmp.iterdir()) == []  # nothing is written, even where it may be
+    assert line_at_ready(done.stdout + done.stderr)["kernels"] is kernels.suits(kernels.flags(Path("/proc/cpuinfo")))
 
 
 def test_its_root_file_system_is_read_only_and_its_network_empty(image: Image, tmp_path: Path) -> None:
