@@ -62,8 +62,12 @@ class Graph(_Frozen):
     width_free: bool = Field(
         default=False, description="a step of one token leaves the KV, to the bit, that a longer one leaves of it"
     )
+    company_free: bool = Field(
+        default=False, description="sequences that share a step leave the bits that each would leave alone"
+    )
     kernels: str | None = Field(
-        default=None, description="the same graph of the kernels' own operators, over the same weights; width-free"
+        default=None,
+        description="the same graph of the kernels' own operators, over the same weights; width-free, company-free",
     )
 
     @property

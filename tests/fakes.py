@@ -72,6 +72,7 @@ class ScriptedDecoder:
 
     script: str | Sequence[int | Mapping[int, float]] = "Hello."
     context_window: int = 4096
+    company_free: bool = False
     prefill_chunk: int = 4096
     vocab_size: int = VOCAB_SIZE
     step_seconds: float = 0.0

@@ -61,7 +61,8 @@ def generate(
         if row is not None:
             others = session.fork(params.n - 1) if params.n > 1 else ()
             sequences = list(zip(choices, [session, *others], strict=True))
-            yield from _decode(decoder, sequences, row, should_stop, repeatable=params.seed is not None)
+            repeatable = params.seed is not None and not decoder.company_free
+            yield from _decode(decoder, sequences, row, should_stop, repeatable=repeatable)
     for choice in choices:
         if not choice.closed:
             choice.stop("length")

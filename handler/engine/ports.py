@@ -86,6 +86,11 @@ class Decoder(Protocol):
         """How many prompt tokens one forward call should take at most."""
         ...
 
+    @property
+    def company_free(self) -> bool:
+        """Whether sequences that share a step round as each does alone, to the bit."""
+        ...
+
     def open(self) -> KVSession:
         """A new, empty sequence."""
         ...

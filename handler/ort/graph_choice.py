@@ -20,4 +20,5 @@ def choose_graph(graph: Graph, library: Path | None) -> GraphChoice:
     everywhere."""
     if graph.kernels is None or library is None:
         return GraphChoice(graph=graph, library=None)
-    return GraphChoice(graph=graph.model_copy(update={"file": graph.kernels, "width_free": True}), library=library)
+    free = {"file": graph.kernels, "width_free": True, "company_free": True}
+    return GraphChoice(graph=graph.model_copy(update=free), library=library)

@@ -47,6 +47,10 @@ class GrowingKVDecoder:
         return self._manifest.context_window
 
     @property
+    def company_free(self) -> bool:
+        return False
+
+    @property
     def prefill_chunk(self) -> int:
         return _PREFILL_CHUNK
 

@@ -91,7 +91,7 @@ class SharedKVSession:
 
     def append(self, token_ids: Sequence[int], *, shared: bool = False) -> None:
         """These have been run in one step, perhaps one that other sequences shared."""
-        if self.exact_length == self.length and not shared:
+        if self.exact_length == self.length and (self._model.graph.company_free or not shared):
             width = len(token_ids)
             self.exact_length += width if self._model.graph.width_free else exact_tokens(width)
         self.token_ids += token_ids

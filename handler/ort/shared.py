@@ -38,6 +38,10 @@ class SharedKVDecoder:
     def prefill_chunk(self) -> int:
         return _PREFILL_CHUNK
 
+    @property
+    def company_free(self) -> bool:
+        return self._model.graph.company_free
+
     def open(self) -> SharedKVSession:
         self._pool.tidy()
         return SharedKVSession(self._session, self._model)

@@ -102,6 +102,7 @@ class RandomDecoder:
     """Says anything: random logits, in which text that can be read, the end and markers are likelier than the rest."""
 
     context_window = 100_000
+    company_free = False
     prefill_chunk = 100_000
 
     def __init__(self, tokenizer: MarkedTokenizer, seed: int) -> None:

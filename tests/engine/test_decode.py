@@ -41,6 +41,7 @@ class PrefixDecoder:
     """Logits drawn from a generator seeded by all tokens so far; fragments are likely, end tokens now and then."""
 
     prefill_chunk: int = 7
+    company_free: bool = False
     context_window: int = 60
     vocab_size: int = VOCAB_SIZE
     sessions: list["weakref.ref[PrefixSession]"] = field(default_factory=list)

@@ -58,6 +58,7 @@ class Held:
 class Decoder:
     vocab_size = 1
     context_window = 4096
+    company_free = False
     prefill_chunk = 256
 
     def open(self) -> Held:

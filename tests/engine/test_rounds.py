@@ -151,6 +151,12 @@ def test_one_with_a_seed_shares_calls_with_nobody_but_its_own_choices() -> None:
     assert sorted(decoder.calls[4:]) == sorted([(2, 1), (1, 1), (2, 1)] * 49)
 
 
+def test_where_company_changes_nothing_seeds_keep_nobody_apart() -> None:
+    decoder = Counting(company_free=True)
+    together([answer(decoder, of_one) for of_one in [LONG, replace(LONG, seed=1), replace(LONG, seed=1, n=2)]])
+    assert decoder.calls[3:] == [(4, 1)] * 49
+
+
 def test_models_do_not_share_calls() -> None:
     one, other = Counting(), Counting()
     together([answer(decoder, LONG) for decoder in (one, other, one)])

@@ -23,6 +23,7 @@ class Bigram:
 
     prefill_chunk: int = 100
     context_window: int = 100
+    company_free: bool = False
     vocab_size: int = VOCAB
     steps: list[int] = field(default_factory=list)
 

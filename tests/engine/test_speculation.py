@@ -35,6 +35,7 @@ class CopyingDecoder:
 
     text: bytes = bytes(PROMPT[11:]) + b" "
     context_window: int = 160
+    company_free: bool = False
     vocab_size: int = VOCAB_SIZE
     prefill_chunk: int = 256
     widths: list[int] = field(default_factory=list)

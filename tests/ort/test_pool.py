@@ -1,6 +1,7 @@
-"""Sequences that share steps, come and go, sit steps out and go on alone: what each is by itself, but for rounding.
+"""Sequences that share steps, come and go, sit steps out and go on alone: what each is by itself.
 
-Attention rounds the only token of a sequence among others in another way than it does alone.
+To the bit in the graphs of our kernels. ONNX Runtime's attention rounds the only token of a sequence among others in
+another way than it does alone.
 """
 
 import gc
@@ -19,43 +20,43 @@ from tests.ort.test_batch import alone, begun
 LENGTHS = (300, 5, 40, 120)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
-    """In fp32, where a difference in rounding does not grow."""
-    return decoders.decoder(tmp_path_factory.mktemp("model"))
+@pytest.fixture(scope="module", params=["fp32", "int8, kernels", "int4, kernels"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Decoder:
+    """In fp32, where a difference in rounding does not grow, or where there is none."""
+    return decoders.decoder(tmp_path_factory.mktemp("model"), request.param)
 
 
 class Pair:
     """A sequence that may have neighbours, and one with the same tokens that never has any."""
 
-    def __init__(self, session: KVSession, mirror: KVSession) -> None:
+    def __init__(self, session: KVSession, mirror: KVSession, tolerance: float) -> None:
         self.session = session
         self.mirror = mirror
+        self.tolerance = tolerance
 
     @classmethod
     def begin(cls, model: Decoder, prompt: list[int]) -> "Pair":
-        return cls(begun(model, prompt), begun(model, prompt))
+        return cls(begun(model, prompt), begun(model, prompt), 0 if model.company_free else 1e-4)
 
     def forward(self, token_ids: list[int]) -> None:
         rows = len(token_ids)
-        same(self.session.forward(token_ids, rows).copy(), self.mirror.forward(token_ids, rows).copy())
+        self.same(self.session.forward(token_ids, rows).copy(), self.mirror.forward(token_ids, rows).copy())
+
+    def same(self, found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=self.tolerance)
 
     def truncate(self, length: int) -> None:
         self.session.truncate(length)
         self.mirror.truncate(length)
 
     def fork(self) -> "Pair":
-        return Pair(self.session.fork(1)[0], self.mirror.fork(1)[0])
+        return Pair(self.session.fork(1)[0], self.mirror.fork(1)[0], self.tolerance)
 
 
 def advance(model: Decoder, pairs: list[Pair], token_ids: list[int]) -> None:
     rows = model.advance([pair.session for pair in pairs], token_ids)
     for pair, token_id, row in zip(pairs, token_ids, rows, strict=True):
-        same(row, pair.mirror.forward([token_id])[0])
-
-
-def same(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+        pair.same(row, pair.mirror.forward([token_id])[0])
 
 
 def test_each_row_is_at_its_own_position(model: Decoder) -> None:
@@ -135,4 +136,4 @@ def test_buffers_go_with_their_sequences(tmp_path: Path) -> None:
     model.open()
     assert model.pool_nbytes == 0
     assert kept.nbytes == row
-    same(kept.forward([5]), alone(model, decoders.tokens(9), [4, 5])[-1:])
+    np.testing.assert_allclose(kept.forward([5]), alone(model, decoders.tokens(9), [4, 5])[-1:], atol=1e-4)
