@@ -3,7 +3,7 @@
 
 #include "blocks4.h"
 #include "blocks8.h"
-#include "norms.h"
+#include "norm_inputs.h"
 #include "tensors.h"
 
 // Outputs that one call computes: whole tiles, few enough that threads end together.
@@ -119,14 +119,6 @@ static Status* weights8(Api api, const Tensor tensors[2], size_t width, Weights8
       values->rows * values->width != outputs * width || scales->rows * scales->width != outputs * blocks)
     return invalid(api, "weights in blocks of 32, for a multiple of 4 outputs, that fit the activations, please");
   return NULL;
-}
-
-static Status* read_norm(const Kernel* kernel, Context* context, const Tensor inputs[3], Norm* norm) {
-  const Tensor *base = inputs, *added = inputs + 1, *weight = inputs + 2;
-  if (added->rows != base->rows || added->width != base->width || weight->rows * weight->width != base->width)
-    return invalid(kernel->api, "a norm's inputs of one width, please");
-  *norm = (Norm){base->data, added->data, weight->data, NULL, kernel->epsilon};
-  return write_output(kernel->api, context, 1, base, base->width, &norm->sum);
 }
 
 // ---- operators

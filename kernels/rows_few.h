@@ -73,7 +73,8 @@ static void sum_few_rows(const RowWeights* w, const RowActivations* x, size_t ro
 }
 
 // Adds up `shares` of sums, puts them in order and scales them.
-static void finish_few_rows(const RowWeights* w, const RowActivations* x, size_t rows, const int32_t* sums, size_t shares, float* y) {
+static void finish_few_rows(const RowWeights* w, const RowActivations* x, size_t rows, const int32_t* sums, size_t shares,
+                            float* y) {
   const size_t outputs = few_outputs(w);
   for (size_t r = 0; r < rows; r++)
     for (size_t n = 0; n < outputs; n += FEW_OUTPUTS) {

@@ -3,8 +3,7 @@
 
 #include <unistd.h>
 
-#include "blocks_operators.h"
-#include "norms.h"
+#include "norm_inputs.h"
 #include "rows_few.h"
 #include "rows_many.h"
 #include "tensors.h"
