@@ -220,3 +220,11 @@ def test_a_file_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text(byte_level()._tokenizer.to_str())
     assert HFTokenizer.from_file(path).encode("The fox", special=False) == byte_level().encode("The fox", special=False)
+
+
+@pytest.mark.parametrize("last", [2, 7], ids=["ids without a gap", "with a gap"])
+def test_tokens_are_counted_as_the_library_counts_them(last: int) -> None:
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "c": last}, []))
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["a", "<x>", "<y>"])  # the first has an id already
+    assert HFTokenizer(tokenizer).vocab_size == tokenizer.get_vocab_size(with_added_tokens=True) == 5
