@@ -52,6 +52,13 @@ def test_a_manifest_from_before_parts_is_read(tmp_path: Path) -> None:
     assert ModelManifest.read(tmp_path) == manifest()
 
 
+def test_a_manifest_from_before_the_kernels_has_one_graph(tmp_path: Path) -> None:
+    older = manifest().model_dump(mode="json")
+    del older["graph"]["kernels"]
+    (tmp_path / "manifest.json").write_text(json.dumps(older))
+    assert ModelManifest.read(tmp_path).graph.kernels is None
+
+
 def test_past_lists_the_kv_inputs() -> None:
     assert [spec.name for spec in manifest().graph.past] == ["past_key_values.0.key"]
 

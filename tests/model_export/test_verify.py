@@ -4,13 +4,16 @@ import dataclasses
 import json
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from handler.manifest import ModelManifest, Quality
+from handler.ort.decoder import chosen_graph
 from model_export import direct
 from model_export.checkpoint import Checkpoint
 from model_export.errors import ExportError
@@ -25,8 +28,12 @@ CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_e
 WORDS = "hello world, hello hell. " * 40
 
 
-def exported(directory: Path, recipe: str, template: str | None = None) -> tuple[Checkpoint, ModelManifest]:
-    source = decoders.checkpoint(CONFIG, tokenizer_json=json.dumps(TOKENIZER), chat_template=template)
+def exported(
+    directory: Path, recipe: str, template: str | None = None, vocabulary: int = len(TOKENS)
+) -> tuple[Checkpoint, ModelManifest]:
+    source = decoders.checkpoint(
+        CONFIG | {"vocab_size": vocabulary}, tokenizer_json=json.dumps(TOKENIZER), chat_template=template
+    )
     (directory / "tokenizer.json").write_text(source.tokenizer_json)
     return source, decoders.export(source, recipe, directory)
 
@@ -84,6 +91,33 @@ def test_a_quantized_graph_is_measured_against_fp32(tmp_path: Path, recipe: str,
 def test_beyond_a_bound_is_refused_with_the_figure(tmp_path: Path, bounds: Bounds, message: str) -> None:
     with pytest.raises(ExportError, match=f"^{message}: use a recipe with more bits$"):
         verified(tmp_path, "int4", bounds)
+
+
+@pytest.mark.parametrize("recipe", ["int8", "int4"])
+def test_a_wrong_graph_of_our_kernels_is_refused_where_it_would_serve(tmp_path: Path, recipe: str) -> None:
+    """Gates and what they gate are exchanged, in that graph only."""
+    source, manifest = exported(tmp_path, recipe, vocabulary=-(-len(TOKENS) // 4) * 4)
+    assert manifest.graph.kernels is not None
+    path = tmp_path / manifest.graph.kernels
+    model = onnx.load(path, load_external_data=False)
+    for node in model.graph.node:
+        if node.op_type.endswith("MLP"):
+            base, added, norm, *weights = node.input
+            third = len(weights) // 3
+            gate, up, down = weights[:third], weights[third : 2 * third], weights[2 * third :]
+            node.input[:] = [base, added, norm, *up, *gate, *down]
+    path.write_bytes(model.SerializeToString())
+    served = chosen_graph(manifest).library is not None
+    with pytest.raises(ExportError, match=r"KL|perplexity") if served else nullcontext():
+        verify(
+            checkpoint=source,
+            manifest=manifest,
+            directory=tmp_path,
+            recipe=get_recipe(recipe),
+            build=direct.build,
+            progress=Stopwatch(),
+            text=WORDS,
+        )
 
 
 def test_a_template_that_refuses_a_plain_question_is_reported(tmp_path: Path) -> None:
