@@ -27,7 +27,8 @@ TWO = ONE.model_copy(update={"kernels": "model.kernels.onnx"})
             TWO,
             LIBRARY,
             GraphChoice(
-                graph=TWO.model_copy(update={"file": "model.kernels.onnx", "width_free": True}), library=LIBRARY
+                graph=TWO.model_copy(update={"file": "model.kernels.onnx", "width_free": True, "company_free": True}),
+                library=LIBRARY,
             ),
         ),
     ],
