@@ -20,11 +20,18 @@ typedef struct {
 // How far ahead of the product memory is asked for, in bytes.
 enum { AHEAD = 4096 };
 
-// Two blocks of one output times one row: sixteen sums in 16 bits, of which eight belong to each block; 4 · 15 · 127 at most.
-static inline __m256i dot4(__m256i packed, __m256i even, __m256i odd) {
-  __m256i low = _mm256_and_si256(packed, NIBBLES);
-  __m256i high = _mm256_and_si256(_mm256_srli_epi16(packed, 4), NIBBLES);
-  return _mm256_add_epi16(_mm256_maddubs_epi16(low, even), _mm256_maddubs_epi16(high, odd));
+// Two blocks of one output, unpacked: the even channels and the odd ones.
+typedef struct {
+  __m256i even, odd;
+} Unpacked;
+
+static inline Unpacked unpack(__m256i packed) {
+  return (Unpacked){_mm256_and_si256(packed, NIBBLES), _mm256_and_si256(_mm256_srli_epi16(packed, 4), NIBBLES)};
+}
+
+// … times one row: sixteen sums in 16 bits, of which eight belong to each block; 4 · 15 · 127 at most.
+static inline __m256i dot4(Unpacked w, __m256i even, __m256i odd) {
+  return _mm256_add_epi16(_mm256_maddubs_epi16(w.even, even), _mm256_maddubs_epi16(w.odd, odd));
 }
 
 // Neighbouring 32-bit lanes added up as pairs of 16 bits, a's before b's in each half.
@@ -36,7 +43,7 @@ static inline __m256i fold(__m256i a, __m256i b) {
 
 // Two blocks of four outputs, from the first of them on: `lone` reads one block, and zeros for the other.
 typedef struct {
-  __m256i values[4];
+  Unpacked values[4];
   __m256 scales, offsets;  // [2 blocks, 4 outputs]
 } Quad4;
 
@@ -53,7 +60,7 @@ static inline Quad4 read_quad4(const Weights4* w, size_t n, size_t b, int lone) 
   const uint8_t* v = w->values + (n * blocks + b) * 16;
   const float *s = w->scales + n * blocks + b, *o = w->offsets + b * w->outputs + n;
   Quad4 quad;
-  for (size_t i = 0; i < 4; i++) quad.values[i] = read_values(v + i * blocks * 16, lone);
+  for (size_t i = 0; i < 4; i++) quad.values[i] = unpack(read_values(v + i * blocks * 16, lone));
   __m128 s01 = _mm_unpacklo_ps(read_scales(s, lone), read_scales(s + blocks, lone));
   __m128 s23 = _mm_unpacklo_ps(read_scales(s + 2 * blocks, lone), read_scales(s + 3 * blocks, lone));
   __m256d scales = _mm256_castps_pd(_mm256_insertf128_ps(_mm256_castps128_ps256(s01), s23, 1));
@@ -84,14 +91,18 @@ static inline void store_quad4(float* y, __m256 sum) {
   _mm_storeu_ps(y, _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1)));
 }
 
-// Outputs [begin, end) of one row, four at a time: memory sets the pace. Both ends are multiples of four.
-static void one_row4(const Weights4* w, const Pair* x, float* y, size_t begin, size_t end) {
+// For so many rows the weights are not laid anew; and so many share an unpacked quad, for which there are registers.
+enum { FEW_ROWS4 = 12, UNPACKED_ROWS = 4 };
+
+static inline __attribute__((always_inline)) void few_rows(const Weights4* w, const Activations* x, const size_t rows, float* y,
+                                                           size_t begin, size_t end) {
   const size_t whole = w->blocks / 2;
   for (size_t n = begin; n < end; n += 4) {
     // The four outputs' values, and their scales, lie in one piece: that is what is asked for, line by line.
     const char* values = (const char*)(w->values + n * w->blocks * 16) + AHEAD;
     const char* scales = (const char*)(w->scales + n * w->blocks) + AHEAD / 4;
-    __m256 sum = _mm256_setzero_ps();
+    __m256 sums[UNPACKED_ROWS];
+    for (size_t r = 0; r < rows; r++) sums[r] = _mm256_setzero_ps();
     for (size_t p = 0; p < whole; p++) {
       _mm_prefetch(values + p * 128, _MM_HINT_T0);
       _mm_prefetch(values + p * 128 + 64, _MM_HINT_T0);
@@ -100,14 +111,29 @@ static void one_row4(const Weights4* w, const Pair* x, float* y, size_t begin, s
         _mm_prefetch((const char*)(w->offsets + 2 * p * w->outputs + n + 32), _MM_HINT_T0);
         _mm_prefetch((const char*)(w->offsets + (2 * p + 1) * w->outputs + n + 32), _MM_HINT_T0);
       }
-      Quad4 quad = read_quad4(w, n, 2 * p, 0);
-      sum = add_quad4(sum, &quad, x + p);
+      const Quad4 quad = read_quad4(w, n, 2 * p, 0);
+      for (size_t r = 0; r < rows; r++) sums[r] = add_quad4(sums[r], &quad, x->blocks + r * x->pairs + p);
     }
     if (w->blocks % 2) {
-      Quad4 quad = read_quad4(w, n, w->blocks - 1, 1);
-      sum = add_quad4(sum, &quad, x + whole);
+      const Quad4 quad = read_quad4(w, n, w->blocks - 1, 1);
+      for (size_t r = 0; r < rows; r++) sums[r] = add_quad4(sums[r], &quad, x->blocks + r * x->pairs + whole);
     }
-    store_quad4(y + n, sum);
+    for (size_t r = 0; r < rows; r++) store_quad4(y + r * w->outputs + n, sums[r]);
+  }
+}
+
+// Outputs [begin, end) of all rows, four outputs at a time. Both ends are multiples of four, and near enough for the weights
+// to stay in the cache.
+static void few_rows4(const Weights4* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end) {
+  for (size_t row = 0; row < rows; row += UNPACKED_ROWS) {
+    const Activations from = {x->blocks + row * x->pairs, x->pairs};
+    float* to = y + row * w->outputs;
+    switch (rows - row) {
+      case 1: few_rows(w, &from, 1, to, begin, end); break;
+      case 2: few_rows(w, &from, 2, to, begin, end); break;
+      case 3: few_rows(w, &from, 3, to, begin, end); break;
+      default: few_rows(w, &from, UNPACKED_ROWS, to, begin, end);
+    }
   }
 }
 
@@ -132,9 +158,13 @@ static inline void transpose8(const uint8_t* from, size_t stride, __m256i to[4])
   to[3] = _mm256_unpackhi_epi64(b, d);
 }
 
-// Every other block, from the `first` on, of outputs n to n + 16.
-static void lay_panel4(const Weights4* w, size_t n, size_t first, Panel4* panel) {
-  for (size_t b = first; b < w->blocks; b += 2, panel++) {
+// Outputs n to n + 16: the even blocks, and behind them the odd ones.
+static void lay_panel4(const Weights4* w, size_t n, Panel4* laid) {
+  for (size_t b = 0; b < w->blocks; b++) {
+    Panel4* panel = laid + b / 2 + b % 2 * ((w->blocks + 1) / 2);
+    // The next outputs' values, a line of each.
+    for (size_t i = 0; i < 16 && b % 4 == 0; i++)
+      _mm_prefetch((const char*)(w->values + ((n + 16 + i) * w->blocks + b) * 16), _MM_HINT_T0);
     for (size_t i = 0; i < 2; i++) {
       const size_t start = (n + 8 * i) * w->blocks + b;
       __m256i packed[4];
@@ -202,13 +232,15 @@ static inline void tile4(const Panel4* panel, size_t blocks, size_t odd, const P
     }
 }
 
-// Outputs [begin, end) of all rows, TILE_ROWS at least; `panel` has room for half of the blocks. The last tile covers rows that another
+// Outputs [begin, end) of all rows, TILE_ROWS at least; `laid` has room for the blocks. The last tile covers rows that another
 // has covered already where they do not divide.
-static void many_rows4(const Weights4* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end, Panel4* panel) {
-  for (size_t n = begin; n < end; n += TILE_OUTPUTS)
+static void many_rows4(const Weights4* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end, Panel4* laid) {
+  const size_t half = (w->blocks + 1) / 2;
+  for (size_t n = begin; n < end; n += TILE_OUTPUTS) {
+    lay_panel4(w, n, laid);
     for (size_t odd = 0; odd < 2 && odd < w->blocks; odd++) {
-      lay_panel4(w, n, odd, panel);
-      const size_t blocks = (w->blocks + 1 - odd) / 2;
+      const Panel4* panel = laid + odd * half;
+      const size_t blocks = odd ? w->blocks - half : half;
       size_t row = 0;
       for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
         tile4(panel, blocks, odd, x->blocks + row * x->pairs, x->pairs, y + row * w->outputs + n, w->outputs);
@@ -224,4 +256,5 @@ static void many_rows4(const Weights4* w, const Activations* x, size_t rows, flo
           memcpy(y + (row + r) * w->outputs + n, kept + r * TILE_OUTPUTS, sizeof(float) * TILE_OUTPUTS);
       }
     }
+  }
 }

@@ -46,15 +46,11 @@ static Status* round_rows(Api api, const Context* context, Rounding* rounding, s
 // ---- spans of outputs
 
 static void multiply4(const Weights4* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end) {
-  if (rows >= TILE_ROWS) {
-    Panel4 panel[pairs_of(w->blocks)];
-    many_rows4(w, x, rows, y, begin, end, panel);
-  } else if (rows == 1) {
-    one_row4(w, x->blocks, y, begin, end);
+  if (rows <= FEW_ROWS4) {
+    few_rows4(w, x, rows, y, begin, end);
   } else {
-    for (size_t n = begin; n < end; n += 4)
-      for (size_t row = 0; row < rows; row++)
-        one_row4(w, x->blocks + row * x->pairs, y + row * w->outputs, n, n + 4);
+    Panel4 laid[w->blocks];
+    many_rows4(w, x, rows, y, begin, end, laid);
   }
 }
 

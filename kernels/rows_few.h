@@ -9,7 +9,7 @@
 enum { FEW_OUTPUTS = 32 };
 enum { READERS = STEP_INPUTS / 2 };
 // For so many rows memory sets the pace.
-enum { FEW_ROWS = 3 };
+enum { FEW_ROWS = 6 };
 
 // Two activations, as many times as there are.
 static inline __m256i signed_pair(const uint8_t* at) {
@@ -70,6 +70,9 @@ static void sum_few_rows(const RowWeights* w, const RowActivations* x, size_t ro
   if (rows == 1) sum_rows(w, x, 1, begin, end, sums);
   if (rows == 2) sum_rows(w, x, 2, begin, end, sums);
   if (rows == 3) sum_rows(w, x, 3, begin, end, sums);
+  if (rows == 4) sum_rows(w, x, 4, begin, end, sums);
+  if (rows == 5) sum_rows(w, x, 5, begin, end, sums);
+  if (rows == 6) sum_rows(w, x, 6, begin, end, sums);
 }
 
 // Adds up `shares` of sums, puts them in order and scales them.
