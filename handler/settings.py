@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     max_concurrency: int = Field(default=8, ge=1, le=1024, description="answers in flight; above it 429")
     batching: bool = Field(
         default=True,
-        description="answers in flight share decode steps, but for those with a seed; false: they take turns",
+        description="answers in flight share decode steps (with a seed: where that changes no bit); false: turns",
     )
     max_prompt_tokens: int = Field(default=0, ge=0, description="longer prompts are answered 400; 0: the window")
     max_output_tokens: int = Field(default=0, ge=0, description="a cap on every answer's length; 0: the window")

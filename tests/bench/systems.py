@@ -35,6 +35,7 @@ _LLAMA, _OPENVINO, _GENAI = "llama.cpp", "openvino", "onnxruntime-genai"
 
 _ALL: tuple[System, ...] = (
     *_both(System(name=f"{OURS} int8", module="ours", weights="int8", bits=8)),
+    System(name=f"{OURS} int8, standard graph", module="standard", weights="int8", bits=8),
     System(name=f"{OURS} int8-blocks", module="ours", weights="int8-blocks", bits=8),
     System(name=f"{OURS} int4", module="ours", weights="int4", bits=4),
     System(name="llama.cpp Q8_0", module="llama", weights="q8_0", bits=8, environment=_LLAMA, amx=False),

@@ -1,13 +1,16 @@
 """Attention over keys and values in place, against float64."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from tests.kernels.operators import Array, session
+from tests.kernels.one_operator import Array, session
 
 HEADS, GROUPS, WIDTH, CAPACITY = 6, 2, 32, 300
+_INPUTS = ("qkv", "keys", "values", "last", "cosines", "sines")
 
 
 def tables(positions: int = CAPACITY) -> list[Array]:
@@ -18,21 +21,29 @@ def tables(positions: int = CAPACITY) -> list[Array]:
 class Attention:
     """The operator over buffers of its own, past and present in one, which begin with garbage."""
 
-    def __init__(self, sequences: int = 1, threads: int = 1) -> None:
+    def __init__(self, operators: Path, sequences: int = 1, threads: int = 1) -> None:
         shape = (sequences, GROUPS, CAPACITY, WIDTH)
         self.keys, self.values = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-        arguments = [np.zeros((1, 1, 1), np.float32), self.keys, self.values, np.zeros(1, np.int32), *tables()]
-        self._session = session("GroupedAttention", arguments, 3, threads, num_heads=HEADS, kv_num_heads=GROUPS)
+        self._session = session(
+            operators,
+            "GroupedAttention",
+            _INPUTS,
+            {},
+            ["context", "present keys", "present values"],
+            threads=threads,
+            integers=["last"],
+            attributes={"num_heads": HEADS, "kv_num_heads": GROUPS},
+        )
 
     def step(self, qkv: Array, last: list[int]) -> NDArray[np.float32]:
         binding = self._session.io_binding()
         values = [qkv, self.keys, self.values, np.array(last, np.int32), *tables()]
         bound = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value)) for value in values]
-        for place, value in enumerate(bound):
-            binding.bind_ortvalue_input(f"input{place}", value)
-        binding.bind_output("output0")
-        for place, buffer in ((1, self.keys), (2, self.values)):
-            binding.bind_ortvalue_output(f"output{place}", onnxruntime.OrtValue.ortvalue_from_numpy(buffer))
+        for name, value in zip(_INPUTS, bound, strict=True):
+            binding.bind_ortvalue_input(name, value)
+        binding.bind_output("context")
+        for name, buffer in (("present keys", self.keys), ("present values", self.values)):
+            binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(buffer))
         self._session.run_with_iobinding(binding)
         context: NDArray[np.float32] = binding.get_outputs()[0].numpy()
         return context
@@ -60,15 +71,15 @@ def exact(qkv: Array) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("length", [1, 2, 31, 127, 128, 129, 260, 300])
-def test_a_prompt_attends_as_arithmetic_says(length: int) -> None:
+def test_a_prompt_attends_as_arithmetic_says(operators: Path, length: int) -> None:
     qkv = made_up(np.random.default_rng(length), 1, length)
-    np.testing.assert_allclose(Attention().step(qkv, [length - 1])[0], exact(qkv[0]), rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(Attention(operators).step(qkv, [length - 1])[0], exact(qkv[0]), rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("widths", [[1] * 140, [7] * 20, [128, 12], [33, 1, 1, 105], [139, 1]])
-def test_steps_of_any_width_leave_the_same_bits(widths: list[int]) -> None:
+def test_steps_of_any_width_leave_the_same_bits(operators: Path, widths: list[int]) -> None:
     qkv = made_up(np.random.default_rng(1), 1, 140)
-    whole, pieces = Attention(), Attention(threads=2)
+    whole, pieces = Attention(operators), Attention(operators, threads=2)
     expected = whole.step(qkv, [139])
     found, begin = [], 0
     for width in widths:
@@ -79,31 +90,31 @@ def test_steps_of_any_width_leave_the_same_bits(widths: list[int]) -> None:
     assert (pieces.values[:, :, :140] == whole.values[:, :, :140]).all()
 
 
-def test_sequences_of_different_lengths_share_a_step_and_round_as_alone() -> None:
+def test_sequences_of_different_lengths_share_a_step_and_round_as_alone(operators: Path) -> None:
     rng = np.random.default_rng(2)
     lengths = [5, 130, 64]
     prompts = [made_up(rng, 1, length) for length in lengths]
     following = made_up(rng, 3, 1)
-    together = Attention(sequences=3, threads=2)
+    together = Attention(operators, sequences=3, threads=2)
     expected = []
     for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
-        alone = Attention()
+        alone = Attention(operators)
         alone.step(prompt, [length - 1])
         together.keys[row], together.values[row] = alone.keys[0], alone.values[0]
         expected.append(alone.step(following[row : row + 1], [length])[0])
     assert (together.step(following, lengths) == np.stack(expected)).all()
 
 
-def test_a_key_that_drowns_all_others_is_the_only_one_seen() -> None:
+def test_a_key_that_drowns_all_others_is_the_only_one_seen(operators: Path) -> None:
     qkv = made_up(np.random.default_rng(3), 1, 200)
     qkv *= 1e3
-    found = Attention().step(qkv, [199])[0]
+    found = Attention(operators).step(qkv, [199])[0]
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, exact(qkv[0]), rtol=1e-3, atol=1e-1)
 
 
 @pytest.mark.parametrize("last", [-1, 1, CAPACITY])
-def test_a_step_outside_of_its_buffers_is_an_error(last: int) -> None:
+def test_a_step_outside_of_its_buffers_is_an_error(operators: Path, last: int) -> None:
     qkv = made_up(np.random.default_rng(4), 1, 3)
     with pytest.raises(RuntimeError, match="please"):  # what a run with bindings raises
-        Attention().step(qkv, [last])
+        Attention(operators).step(qkv, [last])

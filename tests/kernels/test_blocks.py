@@ -1,13 +1,14 @@
 """Products with weights in blocks, against float64 over the weights that the blocks stand for."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from tests.kernels.operators import Array, run, session
+from tests.kernels.one_operator import EPSILON, Array, run
 
 # Inputs: an even number of blocks, an odd one, one alone. Outputs: of whole spans of 64, and not.
 SHAPES = [(64, 576), (960, 96), (16, 32), (176, 160)]
@@ -48,11 +49,11 @@ def bound(x: Array, weights: NDArray[np.float64]) -> NDArray[np.float64]:
 @pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
 @pytest.mark.parametrize("rows", ROWS)
 def test_4_bit_products_differ_from_exact_ones_by_the_rounding_of_activations(
-    outputs: int, inputs: int, rows: int
+    operators: Path, outputs: int, inputs: int, rows: int
 ) -> None:
     rng = np.random.default_rng(rows)
     x, stored = activations(rng, rows, inputs), offset_weights(rng, outputs, inputs)
-    (found,) = run("OffsetBlocksLinear", [x, *stored])
+    (found,) = run(operators, "OffsetBlocksLinear", [x], stored)
     weights = dequantized(*stored)
     # The offsets meet sums that are not rounded, so the rest is what counts.
     assert (np.abs(found[0] - x[0].astype(np.float64) @ weights.T) <= bound(x, weights)).all()
@@ -61,18 +62,20 @@ def test_4_bit_products_differ_from_exact_ones_by_the_rounding_of_activations(
 @pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
 @pytest.mark.parametrize("rows", [1, 3, 6])
 def test_8_bit_products_differ_from_exact_ones_by_the_rounding_of_activations(
-    outputs: int, inputs: int, rows: int
+    operators: Path, outputs: int, inputs: int, rows: int
 ) -> None:
     rng = np.random.default_rng(rows)
     x, (values, scales) = activations(rng, rows, inputs), eight_bit_weights(rng, outputs, inputs)
-    (found,) = run("BlocksLinear", [x, values, scales])
+    (found,) = run(operators, "BlocksLinear", [x], [values, scales])
     weights = ((values.astype(np.float64) - 128) * scales[..., None]).reshape(outputs, inputs)
     assert (np.abs(found[0] - x[0].astype(np.float64) @ weights.T) <= bound(x, weights)).all()
 
 
 @pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_row_comes_out_the_same_to_the_bit_in_any_company(outputs: int, inputs: int, threads: int) -> None:
+def test_a_row_comes_out_the_same_to_the_bit_in_any_company(
+    operators: Path, outputs: int, inputs: int, threads: int
+) -> None:
     rng = np.random.default_rng(1)
     x, four, eight = (
         activations(rng, 64, inputs),
@@ -80,76 +83,78 @@ def test_a_row_comes_out_the_same_to_the_bit_in_any_company(outputs: int, inputs
         eight_bit_weights(rng, outputs, inputs),
     )
     for op, stored in (("OffsetBlocksLinear", four), ("BlocksLinear", eight)):
-        (together,) = run(op, [x, *stored], threads=threads)
+        (together,) = run(operators, op, [x], stored, threads=threads)
         for begin, end in [(0, 1), (5, 7), (10, 13), (20, 24), (30, 35), (31, 64)]:
-            (apart,) = run(op, [x[:, begin:end], *stored], threads=threads)
+            (apart,) = run(operators, op, [x[:, begin:end]], stored, threads=threads)
             assert (apart == together[:, begin:end]).all(), (op, begin, end)
 
 
-def test_the_largest_values_do_not_overflow() -> None:
+def test_the_largest_values_do_not_overflow(operators: Path) -> None:
     x = np.full((1, 5, 64), -3.0, np.float32)
     values = np.full((16, 2, 16), 255, np.uint8)
     ones, zeros = np.ones((16, 2), np.float32), np.zeros((2, 16), np.float32)
-    (found,) = run("OffsetBlocksLinear", [x, values, ones, zeros])
+    (found,) = run(operators, "OffsetBlocksLinear", [x], [values, ones, zeros])
     np.testing.assert_allclose(found, np.full((1, 5, 16), 64 * 7 * -3.0), rtol=1e-6)
     for stored, weight in ((0, -128), (255, 127)):
-        (found,) = run("BlocksLinear", [x, np.full((16, 2, 32), stored, np.uint8), ones])
+        (found,) = run(operators, "BlocksLinear", [x], [np.full((16, 2, 32), stored, np.uint8), ones])
         np.testing.assert_allclose(found, np.full((1, 5, 16), 64 * weight * -3.0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e30])
-def test_rows_of_any_size_are_multiplied(size: float) -> None:
+def test_rows_of_any_size_are_multiplied(operators: Path, size: float) -> None:
     rng = np.random.default_rng(2)
     stored = offset_weights(rng, 16, 96)
     x = activations(rng, 6, 96)
     (unit,), (sized,) = (
-        run("OffsetBlocksLinear", [x, *stored]),
-        run("OffsetBlocksLinear", [x * np.float32(size), *stored]),
+        run(operators, "OffsetBlocksLinear", [x], stored),
+        run(operators, "OffsetBlocksLinear", [x * np.float32(size)], stored),
     )
     np.testing.assert_allclose(sized, unit * size, rtol=1e-3, atol=size * 1e-3)
 
 
-def normed(base: Array, added: Array, weight: Array, epsilon: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def normed(base: Array, added: Array, weight: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     total = base.astype(np.float64) + added
-    return total / np.sqrt(np.square(total).mean(axis=-1, keepdims=True) + epsilon) * weight, total
+    return total / np.sqrt(np.square(total).mean(axis=-1, keepdims=True) + EPSILON) * weight, total
 
 
-def norm_inputs(rng: np.random.Generator, rows: int, width: int) -> list[Array]:
-    return [activations(rng, rows, width), activations(rng, rows, width), rng.uniform(0.5, 2, width).astype(np.float32)]
+def norm_inputs(rng: np.random.Generator, rows: int, width: int) -> tuple[list[Array], Array]:
+    """What is summed up, and the norm's weight."""
+    inputs = [activations(rng, rows, width), activations(rng, rows, width)]
+    return inputs, rng.uniform(0.5, 2, width).astype(np.float32)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 9])
-def test_a_norm_before_a_product_is_the_product_of_the_norm(rows: int) -> None:
+def test_a_norm_before_a_product_is_the_product_of_the_norm(operators: Path, rows: int) -> None:
     rng = np.random.default_rng(3)
-    inputs, stored = norm_inputs(rng, rows, 96), offset_weights(rng, 80, 96)
-    product, total = run("NormOffsetBlocksLinear", [*inputs, *stored], outputs=2, epsilon=1e-5)
-    x, expected_total = normed(*inputs, 1e-5)
+    (inputs, weight), stored = norm_inputs(rng, rows, 96), offset_weights(rng, 80, 96)
+    product, total = run(operators, "NormOffsetBlocksLinear", inputs, [weight, *stored], outputs=2)
+    x, expected_total = normed(*inputs, weight)
     np.testing.assert_allclose(total, expected_total, rtol=1e-6, atol=1e-6)
     weights = dequantized(*stored)
     assert (np.abs(product[0] - x[0] @ weights.T) <= bound(x, weights)).all()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 9])
-def test_the_gated_mlp_is_its_three_products(rows: int) -> None:
+def test_the_gated_mlp_is_its_three_products(operators: Path, rows: int) -> None:
     rng = np.random.default_rng(4)
-    inputs = norm_inputs(rng, rows, 96)
+    inputs, weight = norm_inputs(rng, rows, 96)
     gate, up, down = (offset_weights(rng, *shape) for shape in ((160, 96), (160, 96), (96, 160)))
-    found, total = run("NormOffsetBlocksMLP", [*inputs, *gate, *up, *down], outputs=2, epsilon=1e-5)
+    found, total = run(operators, "NormOffsetBlocksMLP", inputs, [weight, *gate, *up, *down], outputs=2)
     # From the operators alone, each of which has an oracle of its own: the same bits but for SiLU's.
     (gated,), (raised,) = (
-        run("NormOffsetBlocksLinear", [*inputs, *stored], outputs=2, epsilon=1e-5)[:1] for stored in (gate, up)
+        run(operators, "NormOffsetBlocksLinear", inputs, [weight, *stored], outputs=2)[:1] for stored in (gate, up)
     )
     inner = (gated.astype(np.float64) / (1 + np.exp(-gated.astype(np.float64))) * raised).astype(np.float32)
-    (expected,) = run("OffsetBlocksLinear", [inner, *down])
+    (expected,) = run(operators, "OffsetBlocksLinear", [inner], down)
     weights = dequantized(*down)
     assert (np.abs(found[0] - expected[0]) <= bound(inner, weights)).all()
     np.testing.assert_allclose(total, inputs[0] + inputs[1], rtol=1e-6)
 
 
-def test_silu_is_exact_at_any_size() -> None:
+def test_silu_is_exact_at_any_size(operators: Path) -> None:
     """Through an MLP whose gate hands on its input, whose other product is 1, and whose last one reads it out."""
     x = np.zeros((1, 1, 32), np.float32)
-    x[0, 0, 0] = 1.0
+    x[0, 0, 0] = 1e4  # beside which the epsilon is nothing
     identity = np.full((32, 1, 16), 0x88, np.uint8)  # values of 0
     for gate in (-1e4, -88.0, -20.0, -1.0, 0.0, 0.5, 20.0, 90.0, 1e4):
         # A norm of √32 in channel 0, times 1 / √32: every gate reads `gate` out of its offset.
@@ -158,25 +163,26 @@ def test_silu_is_exact_at_any_size() -> None:
         ones, zero = np.ones((1, 32), np.float32), np.zeros((32, 1), np.float32)
         third = np.full((1, 32), 1 / 32, np.float32)
         weights = [identity, zero, offsets, identity, zero, ones, identity, zero, third]
-        product, _ = run("NormOffsetBlocksMLP", [x, np.zeros_like(x), norm, *weights], outputs=2, epsilon=0.0)
+        product, _ = run(operators, "NormOffsetBlocksMLP", [x, np.zeros_like(x)], [norm, *weights], outputs=2)
         expected = gate / (1 + np.exp(-np.float64(gate))) if gate > -700 else 0.0
         np.testing.assert_allclose(product, np.full((1, 1, 32), expected), rtol=2e-6, atol=1e-30)
 
 
-@pytest.mark.parametrize(
-    ("op", "spoil"),
-    [
-        ("OffsetBlocksLinear", lambda x, v, s, o: [x[..., :-32], v, s, o]),
-        ("OffsetBlocksLinear", lambda x, v, s, o: [x, v[:-1], s, o]),
-        ("OffsetBlocksLinear", lambda x, v, s, o: [x, v, s[:-1], o]),
-        ("OffsetBlocksLinear", lambda x, v, s, o: [x, v[:-8], s[:-8], o[:, :-8]]),
-        ("BlocksLinear", lambda x, v, s, _: [x, v, s]),
-        ("BlocksLinear", lambda x, v, s, _: [x[..., :-1], v, s]),
-    ],
-)
-def test_tensors_that_do_not_fit_are_an_error(op: str, spoil: Callable[..., list[Array]]) -> None:
+_SPOILT: list[tuple[str, Callable[[Array, Array, Array, Array], list[Array]]]] = [
+    ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x[..., :-32], values, scales, offsets]),
+    ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x, values[:-1], scales, offsets]),
+    ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x, values, scales[:-1], offsets]),
+    ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x, values[:-8], scales[:-8], offsets[:, :-8]]),
+    ("BlocksLinear", lambda x, values, scales, _: [x, values, scales]),
+    ("BlocksLinear", lambda x, values, scales, _: [x[..., :-1], values, scales]),
+]
+
+
+@pytest.mark.parametrize(("op", "spoil"), _SPOILT)
+def test_tensors_that_do_not_fit_are_an_error(
+    operators: Path, op: str, spoil: Callable[[Array, Array, Array, Array], list[Array]]
+) -> None:
     rng = np.random.default_rng(5)
-    arguments = spoil(activations(rng, 2, 96), *offset_weights(rng, 32, 96))
-    made = session(op, arguments, 1)
+    x, *stored = spoil(activations(rng, 2, 96), *offset_weights(rng, 32, 96))
     with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="please"):
-        made.run(None, {f"input{place}": array for place, array in enumerate(arguments)})
+        run(operators, op, [x], stored)

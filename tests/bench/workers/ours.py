@@ -7,13 +7,17 @@ from typing import Any
 from tests.bench.workers.protocol import Loaded, Stepping, serve
 
 
-def load(model: Path, threads: int) -> Loaded:
+def load(model: Path, threads: int, *, kernels: bool = True) -> Loaded:
+    """`kernels`: ours where they suit the processor; else ONNX Runtime's own everywhere."""
     import onnxruntime
 
     from handler.manifest import ModelManifest
-    from handler.ort.decoder import load_decoder
+    from handler.ort.decoder import chosen_graph, load_decoder
+    from handler.ort.graph_choice import GraphChoice
 
-    decoder = load_decoder(model, ModelManifest.read(model), threads=threads)
+    manifest = ModelManifest.read(model)
+    choice = chosen_graph(manifest) if kernels else GraphChoice(graph=manifest.graph, library=None)
+    decoder = load_decoder(model, manifest, threads=threads, choice=choice)
 
     class Ours(Stepping):
         def reset(self) -> None:
