@@ -23,6 +23,8 @@ else:
 
         def make(cls: type) -> type:
             own = frozenset(vars(cls))
+            if "__post_init__" in own:
+                raise TypeError("dataclasses.dataclass is for classes with a __post_init__")
             cls.__doc__ = cls.__doc__ or cls.__name__  # else a signature is worked out for it
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
             made.__init__ = _init(made)

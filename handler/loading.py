@@ -77,6 +77,7 @@ def begin_loading(
     from handler.ort.decoder import chosen_graph, load_decoder
 
     manifest = source.manifest
+    choice = chosen_graph(manifest)
     files = source.fetch()
     directory = files.directory
 
@@ -85,7 +86,7 @@ def begin_loading(
 
         files.wait()
         with timeline.beside("session"):
-            decoder = load_decoder(directory, manifest, threads=settings.threads)
+            decoder = load_decoder(directory, manifest, threads=settings.threads, choice=choice)
         with timeline.beside("warm step"):
             warm_up(decoder)
         return decoder
@@ -98,7 +99,7 @@ def begin_loading(
 
     weights = threads.submit(read_weights)
     verified = threads.submit(check_hashes)
-    timeline.count("kernels", chosen_graph(manifest).library is not None)
+    timeline.count("kernels", choice.library is not None)
     timeline.end("runtime")
 
     def finish() -> "tuple[ChatService, GrammarCompiler]":

@@ -7,6 +7,8 @@
 #include <string.h>
 
 enum { BLOCK = 32 };
+// What is not larger counts as zeros: 127 divided by it must be a number.
+#define FAINTEST 1e-30f
 
 // Two neighbouring blocks: their integers (±127), the even channels of both before the odd ones (so lie the nibbles of 4-bit
 // weights), and for each block what its integers are multiplied by, the sum of the activations as they were, and the
@@ -47,7 +49,7 @@ static inline void quantize_block(const float* x, Pair* to, size_t which) {
   __m256 m01 = _mm256_max_ps(_mm256_andnot_ps(sign, v[0]), _mm256_andnot_ps(sign, v[1]));
   __m256 m23 = _mm256_max_ps(_mm256_andnot_ps(sign, v[2]), _mm256_andnot_ps(sign, v[3]));
   float largest = largest_of(_mm256_max_ps(m01, m23));
-  float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  float inverse = largest > FAINTEST ? 127.0f / largest : 0.0f;
   __m256 by = _mm256_set1_ps(inverse);
   __m256i n[4];
   for (int i = 0; i < 4; i++) n[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], by));
@@ -65,8 +67,10 @@ static inline void quantize_block(const float* x, Pair* to, size_t which) {
   t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0x4E));
   t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0xB1));
   to->eights[which] = 8 * _mm_cvtsi128_si32(t);
-  to->steps[which] = largest / 127.0f;
-  to->sums[which] = sum_of(_mm256_add_ps(_mm256_add_ps(v[0], v[1]), _mm256_add_ps(v[2], v[3])));
+  const float sum = sum_of(_mm256_add_ps(_mm256_add_ps(v[0], v[1]), _mm256_add_ps(v[2], v[3])));
+  to->sums[which] = sum;
+  // What is no number, or infinite, makes the whole block none: integers cannot tell it.
+  to->steps[which] = largest / 127.0f + 0.0f * sum;
 }
 
 static inline void quantize_row(const float* x, size_t blocks, Pair* to) {

@@ -1,7 +1,7 @@
 // Attention of one sequence's queries to its keys, a group of heads at a time.
 //
 // Keys are taken in chunks that begin at fixed positions, and what a query sees of a chunk is added up in one order, so a row
-// comes out the same to the bit whichever other rows share its step, and whichever steps came before.
+// comes out the same to the bit whichever other rows share its step, and whichever steps came before, where values are finite.
 #pragma once
 
 #include <math.h>
@@ -91,12 +91,12 @@ static void lay_keys(const float* keys, size_t count, size_t width, float* to) {
 // Scores of `seen` keys → their weights e^(score − largest), zeros behind them up to `count`; returns the weights' sum. `count`
 // is a multiple of 8.
 static inline float weigh(float* scores, size_t seen, size_t count, float largest) {
-  const __m256 least = _mm256_set1_ps(largest);
+  const __m256 most = _mm256_set1_ps(largest);
   __m256 sum = _mm256_setzero_ps();
   for (size_t i = seen; i < count; i++) scores[i] = -INFINITY;
   for (size_t i = 0; i < count; i += 8) {
     __m256 score = _mm256_loadu_ps(scores + i);
-    __m256 weight = exponential(_mm256_sub_ps(score, least));
+    __m256 weight = exponential(_mm256_sub_ps(score, most));
     weight = _mm256_and_ps(weight, _mm256_cmp_ps(score, _mm256_set1_ps(-INFINITY), _CMP_NEQ_UQ));
     _mm256_storeu_ps(scores + i, weight);
     sum = _mm256_add_ps(sum, weight);

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "attention.h"
-#include "blocks_operators.h"
+#include "tensors.h"
 
 typedef struct {
   const float *qkv, *cosines, *sines;
@@ -56,19 +56,21 @@ static void attend_tile(void* argument, size_t index) {
   attend(&heads, begin, end, laid);
 }
 
-// The largest head, and group of heads, whose tile fits a thread's stack.
-enum { LARGEST_WIDTH = 256, LARGEST_GROUP = 96 };
+// The largest head whose tile fits a thread's stack (of 96 queries and 128 keys: 280 KiB), and more heads than models have.
+enum { LARGEST_WIDTH = 256, MOST_HEADS = 65536 };
 
 static Status* check_attention(const Kernel* kernel, const Tensor in[6]) {
   Api api = kernel->api;
   const Tensor *qkv = in, *keys = in + 1, *values = in + 2, *last = in + 3, *cosines = in + 4, *sines = in + 5;
   const size_t heads = (size_t)kernel->heads, groups = (size_t)kernel->groups;
-  if (qkv->count != 3 || keys->count != 4 || !groups || heads % groups || heads / groups > LARGEST_GROUP)
+  if (kernel->heads < 1 || kernel->groups < 1 || kernel->groups > kernel->heads || kernel->heads > MOST_HEADS ||
+      heads % groups || heads / groups > QUERIES || qkv->count != 3 || keys->count != 4 || values->count != 4)
     return invalid(api, "queries [sequences, step, all heads] over keys [sequences, groups, capacity, width], please");
   const size_t sequences = (size_t)qkv->dimensions[0], step = (size_t)qkv->dimensions[1], width = keys->width;
   const size_t capacity = (size_t)keys->dimensions[2];
-  if (width % 16 || width > LARGEST_WIDTH || qkv->width != (heads + 2 * groups) * width || last->rows * last->width != sequences ||
-      keys->rows != sequences * groups * capacity || values->rows != keys->rows || values->width != width ||
+  if (!width || width % 16 || width > LARGEST_WIDTH || qkv->width != (heads + 2 * groups) * width ||
+      last->rows * last->width != sequences || keys->dimensions[0] != qkv->dimensions[0] ||
+      keys->dimensions[1] != kernel->groups || memcmp(keys->dimensions, values->dimensions, 4 * sizeof(int64_t)) ||
       cosines->width * 2 != width || sines->rows != cosines->rows || sines->width != cosines->width)
     return invalid(api, "tensors of one attention: its heads, positions and sequences must agree");
   for (size_t i = 0; i < sequences; i++) {
@@ -98,7 +100,7 @@ static Status* grouped_attention(void* kernel, Context* context) {
       .qkv = in[0].data, .cosines = in[4].data, .sines = in[5].data, .last = in[3].data, .step = step,
       .heads = (size_t)k->heads, .groups = (size_t)k->groups, .width = in[1].width, .capacity = (size_t)in[1].dimensions[2],
   };
-  a.tile = QUERIES / shared ? QUERIES / shared : 1;
+  a.tile = QUERIES / shared;
   a.tiles = (step + a.tile - 1) / a.tile;
   failed = write_output(api, context, 0, in, a.heads * a.width, &a.context);
   if (!failed) failed = present(api, context, 1, in + 1, &a.keys);
@@ -110,7 +112,7 @@ static Status* grouped_attention(void* kernel, Context* context) {
   if (!failed) {
     a.queries = (float*)memory;
     const size_t units = rows / step * a.tiles * a.groups;
-    if (rows >= TILE_ROWS)
+    if (rows >= WORTH_SHARING)
       failed = PARALLEL_FOR(api)(context, place_row, rows, 0, &a);
     else
       for (size_t row = 0; row < rows; row++) place_row(&a, row);

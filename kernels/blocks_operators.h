@@ -10,8 +10,8 @@
 enum { SPAN = 64 };
 // So much of activations lies on the stack.
 enum { STACK_BYTES = 16384 };
-// Of the largest panel, and the largest row, on a thread's stack: 32,768 inputs.
-enum { LARGEST_BLOCKS = 1024 };
+// Of the largest panel on a thread's stack: 16,384 inputs, 320 KiB.
+enum { LARGEST_BLOCKS = 512 };
 
 // ---- rows of activations: read, normed perhaps, rounded
 
@@ -38,7 +38,7 @@ static void round_row(void* argument, size_t row) {
 static size_t pairs_of(size_t blocks) { return (blocks + 1) / 2; }
 
 static Status* round_rows(Api api, const Context* context, Rounding* rounding, size_t rows) {
-  if (rows >= TILE_ROWS) return PARALLEL_FOR(api)(context, round_row, rows, 0, rounding);
+  if (rows >= WORTH_SHARING) return PARALLEL_FOR(api)(context, round_row, rows, 0, rounding);
   for (size_t row = 0; row < rows; row++) round_row(rounding, row);
   return NULL;
 }
@@ -101,7 +101,7 @@ static Status* weights4(Api api, const Tensor tensors[3], size_t width, Weights4
   const Tensor *values = tensors, *scales = tensors + 1, *offsets = tensors + 2;
   *to = (Weights4){values->data, scales->data, offsets->data, offsets->width, offsets->rows};
   const size_t blocks = to->outputs * to->blocks;
-  if (width != to->blocks * BLOCK || to->blocks > LARGEST_BLOCKS || !to->outputs || to->outputs % TILE_OUTPUTS ||
+  if (!to->blocks || width != to->blocks * BLOCK || to->blocks > LARGEST_BLOCKS || !to->outputs || to->outputs % TILE_OUTPUTS ||
       values->rows * values->width != blocks * (BLOCK / 2) || scales->rows * scales->width != blocks)
     return invalid(api, "weights in blocks of 32, for a multiple of 16 outputs, that fit the activations, please");
   return NULL;

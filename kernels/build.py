@@ -23,6 +23,8 @@ _GLIBC = "2.17"
 _FLAGS = (
     f"--target=x86_64-linux-gnu.{_GLIBC}",
     *("-std=gnu11", "-O3", "-mavx2", "-mfma"),
+    "-ffp-contract=off",  # what is fused is written so: kernels that must agree to the bit do
+    "-fstack-clash-protection",  # a panel that does not fit the stack ends the process, and nothing else
     "-fno-math-errno",  # a square root is an instruction, and no call
     "-fno-sanitize=all",  # the compiler's own default has some
     *("-shared", "-fPIC", "-fvisibility=hidden", "-s"),

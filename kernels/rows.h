@@ -37,14 +37,18 @@ static inline float round_to_bytes(const float* x, size_t inputs, uint8_t* to) {
   __m256 most = _mm256_andnot_ps(sign, _mm256_loadu_ps(rest));
   for (size_t k = 0; k < whole; k += 8) most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + k)));
   const float largest = largest_of(most);
-  const __m256 by = _mm256_set1_ps(largest > 1e-30f ? 127.0f / largest : 0.0f);
+  const __m256 by = _mm256_set1_ps(largest > FAINTEST ? 127.0f / largest : 0.0f);
+  __m256 nothing = _mm256_setzero_ps();
   for (size_t k = 0; k < inputs; k += 8) {
-    __m256i n = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(k < whole ? x + k : rest), by));
+    __m256 some = _mm256_loadu_ps(k < whole ? x + k : rest);
+    nothing = _mm256_fmadd_ps(some, _mm256_setzero_ps(), nothing);
+    __m256i n = _mm256_cvtps_epi32(_mm256_mul_ps(some, by));
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256(n, 1));
     __m128i bytes = _mm_xor_si128(_mm_packs_epi16(words, words), _mm_set1_epi8((char)128));
     _mm_storel_epi64((__m128i*)(to + k), bytes);
   }
-  return largest / 127.0f;
+  // What is no number, or infinite, makes the whole row none: integers cannot tell it.
+  return largest / 127.0f + sum_of(nothing);
 }
 
 static inline __m256 scaled(__m256i sums, __m256 scales, float step) {

@@ -8,8 +8,8 @@
 #include "rows_many.h"
 #include "tensors.h"
 
-// Of the largest panels on a thread's stack: two megabytes.
-enum { LARGEST_INPUTS = 32768 };
+// Of the largest panels on a thread's stack: 1 MiB.
+enum { LARGEST_INPUTS = 16384 };
 // The most pieces into which few rows' inputs are shared out.
 enum { MOST_SHARES = 8 };
 

@@ -13,6 +13,8 @@ typedef struct {
 } Kernel;
 
 enum { MOST_DIMENSIONS = 8 };
+// So many rows are worth sharing out among threads, whatever is done to each.
+enum { WORTH_SHARING = 4 };
 
 // A tensor as the kernels see it: rows of its last dimension.
 typedef struct {
@@ -79,7 +81,7 @@ static Status* borrow(Api api, const Context* context, size_t bytes, Scratch* sc
   failed = CONTEXT_ALLOCATOR(api)(context, where, &scratch->allocator);
   RELEASE_MEMORY_INFO(api)(where);
   if (!failed) failed = ALLOCATE(api)(scratch->allocator, bytes + LINE_BYTES, &scratch->memory);
-  if (!failed && !scratch->memory) failed = invalid(api, "no memory for a step's activations");
+  if (!failed && !scratch->memory) failed = invalid(api, "Failed to allocate memory for a step's activations");
   *to = (char*)lines((size_t)scratch->memory);
   return failed;
 }

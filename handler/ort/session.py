@@ -44,7 +44,8 @@ def open_session(
         raise
     except Exception as error:  # onnxruntime's own classes have no other base in common
         reason = str(error).splitlines()[0]
-        raise ArtifactError(f"{path} cannot be loaded ({reason}): export the model again") from None
+        again = "export the model again" + (", or `python -m kernels.build` anew" if library is not None else "")
+        raise ArtifactError(f"{path} cannot be loaded ({reason}): {again}") from None
 
 
 def _register(library: Path, options: onnxruntime.SessionOptions) -> None:

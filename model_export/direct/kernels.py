@@ -17,7 +17,7 @@ from model_export.recipes import Blocks, Format, Recipe
 
 _HEAD = Blocks(bits=8)  # the format of the vocabulary that there is an operator for
 _HEAD_STEP = 4  # outputs that it computes at once
-_MOST_INPUTS = 32768  # of a row, for which the operators have room
+_MOST_INPUTS = 16384  # of a row, for which the operators have room
 _WIDEST_HEAD, _MOST_SHARING = 256, 96  # elements of one of attention's, and how many may share their keys
 
 

@@ -35,6 +35,11 @@ class Attention:
             attributes={"num_heads": HEADS, "kv_num_heads": GROUPS},
         )
 
+    def unbound(self, qkv: Array, last: list[int]) -> list[Array]:
+        """Into buffers of ONNX Runtime's own: context, keys, values."""
+        given = [qkv, self.keys, self.values, np.array(last, np.int32), *tables()]
+        return list(self._session.run(None, dict(zip(_INPUTS, given, strict=True))))
+
     def step(self, qkv: Array, last: list[int]) -> NDArray[np.float32]:
         binding = self._session.io_binding()
         values = [qkv, self.keys, self.values, np.array(last, np.int32), *tables()]
@@ -118,3 +123,46 @@ def test_a_step_outside_of_its_buffers_is_an_error(operators: Path, last: int) -
     qkv = made_up(np.random.default_rng(4), 1, 3)
     with pytest.raises(RuntimeError, match="please"):  # what a run with bindings raises
         Attention(operators).step(qkv, [last])
+
+
+@pytest.mark.parametrize(
+    ("heads", "groups", "shape"),
+    [
+        (0, 1, (1, 1, 8, 32)),
+        (2, 0, (1, 1, 8, 32)),
+        (-2, -1, (1, 1, 8, 32)),
+        (2**60, 2**58, (1, 0, 64, 32)),
+        (2, 1, (2, 1, 8, 32)),
+        (2, 1, (1, 1, 8, 24)),
+        (2, 1, (1, 1, 8, 0)),
+    ],
+)
+def test_heads_that_do_not_fit_are_an_error(operators: Path, heads: int, groups: int, shape: tuple[int, ...]) -> None:
+    made = session(
+        operators,
+        "GroupedAttention",
+        _INPUTS,
+        {},
+        ["context", "present keys", "present values"],
+        integers=["last"],
+        attributes={"num_heads": heads, "kv_num_heads": groups},
+    )
+    keys, width = np.zeros(shape, np.float32), shape[3]
+    qkv = np.zeros((1, 1, max(0, heads + 2 * groups) % 2**20 * width), np.float32)
+    tables = np.zeros((8, width // 2), np.float32)
+    given = dict(zip(_INPUTS, [qkv, keys, keys, np.zeros(1, np.int32), tables, tables], strict=True))
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="please|must agree"):
+        made.run(None, given)
+
+
+def test_a_past_that_is_not_the_present_is_copied(operators: Path) -> None:
+    rng = np.random.default_rng(5)
+    qkv = made_up(rng, 1, 9)
+    bound = Attention(operators)
+    bound.step(qkv[:, :8], [7])
+    before = bound.keys.copy(), bound.values.copy()
+    context, keys, values = bound.unbound(qkv[:, 8:], [8])
+    np.testing.assert_array_equal(bound.keys, before[0])
+    np.testing.assert_array_equal(context, bound.step(qkv[:, 8:], [8]))
+    np.testing.assert_array_equal(keys, bound.keys)
+    np.testing.assert_array_equal(values, bound.values)

@@ -12,7 +12,7 @@ from tests.kernels.one_operator import EPSILON, Array, run
 
 # Inputs: an even number of blocks, an odd one, one alone. Outputs: of whole spans of 64, and not.
 SHAPES = [(64, 576), (960, 96), (16, 32), (176, 160)]
-ROWS = [1, 2, 3, 4, 5, 7, 33, 64]
+ROWS = [1, 2, 3, 4, 5, 7, 12, 13, 14, 15, 16, 33, 64]
 
 
 def offset_weights(rng: np.random.Generator, outputs: int, inputs: int) -> list[Array]:
@@ -89,22 +89,23 @@ def test_a_row_comes_out_the_same_to_the_bit_in_any_company(
             assert (apart == together[:, begin:end]).all(), (op, begin, end)
 
 
-def test_the_largest_values_do_not_overflow(operators: Path) -> None:
-    x = np.full((1, 5, 64), -3.0, np.float32)
+@pytest.mark.parametrize("rows", [1, 5, 13])
+def test_the_largest_values_do_not_overflow(operators: Path, rows: int) -> None:
+    x = np.full((1, rows, 64), -3.0, np.float32)
     values = np.full((16, 2, 16), 255, np.uint8)
     ones, zeros = np.ones((16, 2), np.float32), np.zeros((2, 16), np.float32)
     (found,) = run(operators, "OffsetBlocksLinear", [x], [values, ones, zeros])
-    np.testing.assert_allclose(found, np.full((1, 5, 16), 64 * 7 * -3.0), rtol=1e-6)
+    np.testing.assert_allclose(found, np.full((1, rows, 16), 64 * 7 * -3.0), rtol=1e-6)
     for stored, weight in ((0, -128), (255, 127)):
         (found,) = run(operators, "BlocksLinear", [x], [np.full((16, 2, 32), stored, np.uint8), ones])
-        np.testing.assert_allclose(found, np.full((1, 5, 16), 64 * weight * -3.0), rtol=1e-6)
+        np.testing.assert_allclose(found, np.full((1, rows, 16), 64 * weight * -3.0), rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [0.0, 1e-30, 1e30])
+@pytest.mark.parametrize("size", [0.0, 1e-29, 1e30])
 def test_rows_of_any_size_are_multiplied(operators: Path, size: float) -> None:
     rng = np.random.default_rng(2)
     stored = offset_weights(rng, 16, 96)
-    x = activations(rng, 6, 96)
+    x = activations(rng, 15, 96)
     (unit,), (sized,) = (
         run(operators, "OffsetBlocksLinear", [x], stored),
         run(operators, "OffsetBlocksLinear", [x * np.float32(size)], stored),
@@ -123,7 +124,7 @@ def norm_inputs(rng: np.random.Generator, rows: int, width: int) -> tuple[list[A
     return inputs, rng.uniform(0.5, 2, width).astype(np.float32)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 9])
+@pytest.mark.parametrize("rows", [1, 2, 9, 14])
 def test_a_norm_before_a_product_is_the_product_of_the_norm(operators: Path, rows: int) -> None:
     rng = np.random.default_rng(3)
     (inputs, weight), stored = norm_inputs(rng, rows, 96), offset_weights(rng, 80, 96)
@@ -134,7 +135,7 @@ def test_a_norm_before_a_product_is_the_product_of_the_norm(operators: Path, row
     assert (np.abs(product[0] - x[0] @ weights.T) <= bound(x, weights)).all()
 
 
-@pytest.mark.parametrize("rows", [1, 2, 9])
+@pytest.mark.parametrize("rows", [1, 2, 9, 14])
 def test_the_gated_mlp_is_its_three_products(operators: Path, rows: int) -> None:
     rng = np.random.default_rng(4)
     inputs, weight = norm_inputs(rng, rows, 96)
@@ -151,7 +152,7 @@ def test_the_gated_mlp_is_its_three_products(operators: Path, rows: int) -> None
     np.testing.assert_allclose(total, inputs[0] + inputs[1], rtol=1e-6)
 
 
-def test_silu_is_exact_at_any_size(operators: Path) -> None:
+def test_silu_is_as_near_as_float32_at_any_size(operators: Path) -> None:
     """Through an MLP whose gate hands on its input, whose other product is 1, and whose last one reads it out."""
     x = np.zeros((1, 1, 32), np.float32)
     x[0, 0, 0] = 1e4  # beside which the epsilon is nothing
@@ -168,11 +169,43 @@ def test_silu_is_exact_at_any_size(operators: Path) -> None:
         np.testing.assert_allclose(product, np.full((1, 1, 32), expected), rtol=2e-6, atol=1e-30)
 
 
+@pytest.mark.parametrize("rows", [1, 13])
+def test_rows_too_faint_to_divide_by_count_as_zeros(operators: Path, rows: int) -> None:
+    rng = np.random.default_rng(6)
+    values, scales = eight_bit_weights(rng, 16, 96)
+    (found,) = run(operators, "BlocksLinear", [np.full((1, rows, 96), 1e-38, np.float32)], [values, scales])
+    np.testing.assert_array_equal(found, np.zeros((1, rows, 16), np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("rows", [1, 13])
+def test_what_is_no_number_makes_its_row_none_and_no_other(operators: Path, rows: int, bad: float) -> None:
+    rng = np.random.default_rng(7)
+    x, four, eight = activations(rng, rows + 1, 96), offset_weights(rng, 16, 96), eight_bit_weights(rng, 16, 96)
+    x[0, 0, 40] = bad
+    for op, stored in (("OffsetBlocksLinear", four), ("BlocksLinear", eight)):
+        (found,) = run(operators, op, [x], stored)
+        assert np.isnan(found[0, 0]).all()
+        assert np.isfinite(found[0, 1:]).all()
+
+
+def test_the_mlp_gives_a_row_the_same_bits_in_any_company(operators: Path) -> None:
+    rng = np.random.default_rng(8)
+    inputs, weight = norm_inputs(rng, 30, 96)
+    weights = [weight, *(part for shape in ((160, 96), (160, 96), (96, 160)) for part in offset_weights(rng, *shape))]
+    together = run(operators, "NormOffsetBlocksMLP", inputs, weights, outputs=2)
+    for begin, end in [(0, 1), (3, 5), (7, 19), (12, 25)]:
+        apart = run(operators, "NormOffsetBlocksMLP", [part[:, begin:end] for part in inputs], weights, outputs=2)
+        for one, all_of_them in zip(apart, together, strict=True):
+            np.testing.assert_array_equal(one, all_of_them[:, begin:end])
+
+
 _SPOILT: list[tuple[str, Callable[[Array, Array, Array, Array], list[Array]]]] = [
     ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x[..., :-32], values, scales, offsets]),
     ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x, values[:-1], scales, offsets]),
     ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x, values, scales[:-1], offsets]),
     ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x, values[:-8], scales[:-8], offsets[:, :-8]]),
+    ("OffsetBlocksLinear", lambda x, values, scales, offsets: [x[..., :0], values[:, :0], scales[:, :0], offsets[:0]]),
     ("BlocksLinear", lambda x, values, scales, _: [x, values, scales]),
     ("BlocksLinear", lambda x, values, scales, _: [x[..., :-1], values, scales]),
 ]
