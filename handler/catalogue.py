@@ -8,7 +8,10 @@ from handler.api.shelf import Shelf, Slot
 from handler.chat.card import ModelCard
 from handler.chat.service import ChatService
 from handler.errors import ConfigurationError
+from handler.manifest import ModelManifest
 from handler.model_files import ModelSource
+from handler.ort.graph_choice import choose_graph
+from handler.ort.kernels import library
 
 if TYPE_CHECKING:
     from handler.chat.embedding import EmbeddingService
@@ -63,7 +66,22 @@ def slot_of(
         context_window=manifest.context_window,
         recommended=manifest.generation_defaults.model_dump(exclude_none=True),
     )
-    return Slot(card, nbytes=loaded_bytes(source) + _WORKING_BYTES, load=load, service=service)
+    nbytes = loaded_bytes(source) + _WORKING_BYTES
+    return Slot(card, nbytes=nbytes, mapped=_mapped_bytes(source), load=load, service=service)
+
+
+def _mapped_bytes(source: ModelSource) -> int:
+    """Bytes of files that are used where they are mapped. Where ONNX Runtime packs the weights there are none."""
+    in_place = source.in_memory or _used_in_place(source.manifest)
+    return _file_bytes(source.manifest) if in_place else 0
+
+
+def _used_in_place(manifest: ModelManifest) -> bool:
+    return choose_graph(manifest.graph, library()).library is not None
+
+
+def _file_bytes(manifest: ModelManifest) -> int:
+    return sum(entry.size for entry in manifest.files.values())
 
 
 def loaded_bytes(source: ModelSource) -> int:
@@ -73,7 +91,7 @@ def loaded_bytes(source: ModelSource) -> int:
     """
     manifest = source.manifest
     mapped = manifest.prefix.file if manifest.prefix is not None else None
-    held = sum(entry.size for entry in manifest.files.values()) if source.in_memory else 0
+    held = _file_bytes(manifest) if source.in_memory and not _used_in_place(manifest) else 0
     return held + round(_OF_A_FILE * sum(entry.size for name, entry in manifest.files.items() if name != mapped))
 
 
@@ -86,11 +104,11 @@ def make_shelf(
     budget: int,
     after_dropping: Callable[[], None],
 ) -> Shelf:
-    """A shelf in a process that may have `memory` bytes and has `resident` of them, those of the loaded models among
-    them: what is left is the ledger's. `budget`: bytes for models; 0: all that there is.
+    """A shelf in a process that may have `memory` bytes and has `resident` of them that no file backs, those of the
+    loaded models among them: what is left is the ledger's. `budget`: bytes for models; 0: all that there is.
 
     Raises ConfigurationError where models do not fit.
     """
-    loaded = sum(slot.nbytes - _WORKING_BYTES for slot in slots if slot.service is not None)
+    loaded = sum(slot.nbytes - slot.mapped - _WORKING_BYTES for slot in slots if slot.service is not None)
     ledger.capacity = memory - _LIBRARIES_BYTES - max(0, resident - loaded)
     return Shelf(slots, ledger=ledger, budget=budget or UNLIMITED, after_dropping=after_dropping)

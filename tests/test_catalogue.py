@@ -69,6 +69,13 @@ def test_a_shelf_has_what_the_process_leaves() -> None:
     assert shelf.ledger.free == (512 - 64 - 80 - 164) * MB
 
 
+def test_pages_of_files_that_are_used_where_they_are_count_once() -> None:
+    first = slot("one", 164 * MB, loaded=True)
+    first.mapped = 90 * MB  # so 10 of its 100 are among the resident
+    shelf = make_shelf([first], Ledger(), memory=512 * MB, resident=90 * MB, budget=0, after_dropping=lambda: None)
+    assert shelf.ledger.capacity == (512 - 64 - 80) * MB
+
+
 def test_further_models_may_have_names_of_their_own() -> None:
     digest = "0" * 64
     assert parse_named_locations(f"fast=/m/a, /m/b=c,,org/name=s3://bucket/a=b@sha256:{digest},../x=y") == (

@@ -34,7 +34,8 @@ S = TypeVar("S")
 class Slot(Generic[S]):
     """A served model and, while it is in memory, the service that answers with it. Its state is the shelf's to change.
 
-    `nbytes`: what it takes of memory once it is loaded. `load` None: it is always there.
+    `nbytes`: what it takes of memory once it is loaded; `mapped`: of these, pages of its files, used where they are.
+    `load` None: it is always there.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Slot(Generic[S]):
         card: ModelCard,
         *,
         nbytes: int = 0,
+        mapped: int = 0,
         load: Callable[[], S] | None = None,
         service: S | None = None,
     ) -> None:
         self.card = card
         self.nbytes = nbytes
+        self.mapped = mapped
         self.load = load
         self.service = service
         self.users = 0
