@@ -151,7 +151,7 @@ def test_heads_that_do_not_fit_are_an_error(operators: Path, heads: int, groups:
     qkv = np.zeros((1, 1, max(0, heads + 2 * groups) % 2**20 * width), np.float32)
     tables = np.zeros((8, width // 2), np.float32)
     given = dict(zip(_INPUTS, [qkv, keys, keys, np.zeros(1, np.int32), tables, tables], strict=True))
-    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="please|must agree"):
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match=r"please|must agree"):
         made.run(None, given)
 
 
