@@ -1,4 +1,5 @@
-// Rows of activations in 8 bits, with a scale for each block of 32: what both block formats multiply by.
+// Rows of activations in 8 bits, with a scale for each block of 32: what both block formats multiply by; and the small
+// steps that all kernels share.
 #pragma once
 
 #include <immintrin.h>
@@ -26,6 +27,16 @@ typedef struct {
   Pair* blocks;
   size_t pairs;
 } Activations;
+
+// Times these, neighbouring 16-bit lanes are added up in 32.
+#define ONES _mm256_set1_epi16(1)
+
+// Four activations, as many times as there are 32-bit lanes.
+static inline __m256i broadcast4(const void* at) {
+  int32_t four;
+  memcpy(&four, at, 4);
+  return _mm256_set1_epi32(four);
+}
 
 static inline float largest_of(__m256 v) {
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

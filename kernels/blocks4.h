@@ -15,7 +15,6 @@ typedef struct {
 } Weights4;
 
 #define NIBBLES _mm256_set1_epi8(15)
-#define ONES _mm256_set1_epi16(1)
 
 // How far ahead of the product memory is asked for, in bytes.
 enum { AHEAD = 4096 };
@@ -182,12 +181,6 @@ static void lay_panel4(const Weights4* w, size_t n, Panel4* laid) {
 }
 
 enum { TILE_ROWS = 4, TILE_OUTPUTS = 16 };
-
-static inline __m256i broadcast4(const int8_t* at) {
-  int32_t four;
-  memcpy(&four, at, 4);
-  return _mm256_set1_epi32(four);
-}
 
 // TILE_ROWS rows times the panel's sixteen outputs: arithmetic sets the pace. `odd`: which blocks the panel holds, and
 // whether y has the sums of the others already.

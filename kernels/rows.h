@@ -21,7 +21,6 @@ typedef struct {
   size_t stride;
 } RowActivations;
 
-#define WORDS_OF_ONE _mm256_set1_epi16(1)
 
 // Inputs that a kernel takes at a time, at most: activations are filled up to a multiple of them.
 enum { STEP_INPUTS = 8 };

@@ -27,12 +27,12 @@ static inline __m256i times_pair(__m256i weights, __m256i x) {
 static inline void add_step(const __m256i low[READERS], const __m256i high[READERS], const __m256i x[READERS], __m256i* sums) {
   __m256i first = _mm256_add_epi16(times_pair(low[0], x[0]), times_pair(low[1], x[1]));
   __m256i second = _mm256_add_epi16(times_pair(low[2], x[2]), times_pair(low[3], x[3]));
-  sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(_mm256_unpacklo_epi16(first, second), WORDS_OF_ONE));
-  sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(first, second), WORDS_OF_ONE));
+  sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(_mm256_unpacklo_epi16(first, second), ONES));
+  sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(first, second), ONES));
   first = _mm256_add_epi16(times_pair(high[0], x[0]), times_pair(high[1], x[1]));
   second = _mm256_add_epi16(times_pair(high[2], x[2]), times_pair(high[3], x[3]));
-  sums[2] = _mm256_add_epi32(sums[2], _mm256_madd_epi16(_mm256_unpacklo_epi16(first, second), WORDS_OF_ONE));
-  sums[3] = _mm256_add_epi32(sums[3], _mm256_madd_epi16(_mm256_unpackhi_epi16(first, second), WORDS_OF_ONE));
+  sums[2] = _mm256_add_epi32(sums[2], _mm256_madd_epi16(_mm256_unpacklo_epi16(first, second), ONES));
+  sums[3] = _mm256_add_epi32(sums[3], _mm256_madd_epi16(_mm256_unpackhi_epi16(first, second), ONES));
 }
 
 static inline size_t few_outputs(const RowWeights* w) { return w->outputs / FEW_OUTPUTS * FEW_OUTPUTS; }

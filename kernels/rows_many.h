@@ -40,7 +40,7 @@ static inline void lay_step(const RowWeights* w, size_t step, BytesPanel* panel)
   to[1] = _mm256_set_m128i(_mm_unpackhi_epi16(high01, high23), _mm_unpacklo_epi16(high01, high23));
   for (size_t i = 0; i < 2; i++) {
     __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8((char)128), to[i]);
-    panel->starts[i] = _mm256_sub_epi32(panel->starts[i], _mm256_madd_epi16(pairs, WORDS_OF_ONE));
+    panel->starts[i] = _mm256_sub_epi32(panel->starts[i], _mm256_madd_epi16(pairs, ONES));
   }
 }
 
@@ -64,12 +64,6 @@ static size_t lay_panels(const RowWeights* w, size_t begin, size_t end, __m256i 
   return count;
 }
 
-static inline __m256i four_bytes(const uint8_t* at) {
-  int32_t four;
-  memcpy(&four, at, 4);
-  return _mm256_set1_epi32(four);
-}
-
 // BYTES_ROWS rows from `row` on times the panel's outputs; beyond the last row it is the last one again.
 static inline void tile_of_bytes(const BytesPanel* panel, const RowActivations* x, size_t row, size_t rows,
                                  __m256 to[BYTES_ROWS][2]) {
@@ -82,11 +76,11 @@ static inline void tile_of_bytes(const BytesPanel* panel, const RowActivations* 
   for (size_t s = 0; s < panel->steps; s++)
 #pragma GCC unroll 4
     for (size_t r = 0; r < BYTES_ROWS; r++) {
-      __m256i four = four_bytes(at[r] + s * BYTES_INPUTS);
+      __m256i four = broadcast4(at[r] + s * BYTES_INPUTS);
 #pragma GCC unroll 2
       for (size_t i = 0; i < 2; i++) {
         __m256i pairs = _mm256_maddubs_epi16(four, panel->inputs[s][i]);
-        sums[r][i] = _mm256_add_epi32(sums[r][i], _mm256_madd_epi16(pairs, WORDS_OF_ONE));
+        sums[r][i] = _mm256_add_epi32(sums[r][i], _mm256_madd_epi16(pairs, ONES));
       }
     }
   for (size_t r = 0; r < BYTES_ROWS && row + r < rows; r++)
