@@ -15,10 +15,12 @@ from lambda_local.function import Function
 from lambda_local.invocation import Failed, Invocation
 from lambda_local.process import RuntimeProcess
 from lambda_local.report import Report, end_line, start_line
-from lambda_local.runtime_api import RuntimeApi, Session
+from lambda_local.runtime_api import TRUNCATED, RuntimeApi, Session
 
 RESTORE_LIMIT = 10.0
 TIMED_OUT = "Sandbox.Timedout"
+# Seconds. The connections of a process that dies close a little before its exit can be seen.
+DYING = 1.0
 
 
 class Environment:
@@ -111,7 +113,11 @@ class Environment:
             if happened != "done":
                 return await _stopped(process, happened)
         session.open.pop(invocation.request_id, None)
-        return invocation.outcome if isinstance(invocation.outcome, Failed) else None
+        if not isinstance(invocation.outcome, Failed):
+            return None
+        if invocation.outcome.error_type == TRUNCATED and await first_of(DYING, exited=process.wait()):
+            return await _stopped(process, "exited")
+        return invocation.outcome
 
     async def _start_runtime(self, limit: float) -> RuntimeProcess | Failed:
         """A new process that has asked for its first event, or why there is none. `limit` in seconds."""

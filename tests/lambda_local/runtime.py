@@ -94,6 +94,9 @@ def step(order: str, value: Any, state: dict[str, Any]) -> None:
             state["stream"].fail(value)
         case "drop":
             state["stream"].connection.close()
+        case "poll":
+            state["poller"] = connect()
+            state["poller"].request("GET", f"{ROOT}/invocation/next")
         case "hold":
             hold()
         case "exit":

@@ -58,6 +58,20 @@ async def test_a_broken_off_response_cuts(open_url: Open) -> None:
         assert [report.error_type for report in url.reports] == ["Runtime.TruncatedResponse", None]
 
 
+async def test_a_response_that_breaks_off_a_little_before_the_runtime_exits_is_an_exit(
+    open_url: Open, stage: Stage, lines: list[str]
+) -> None:
+    steps = script(("prelude", PRELUDE), "poll", ("write", "a"), "drop", "hold", ("exit", 9))
+    async with open_url() as (url, client):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.post("/", headers=steps)
+        await stage.reached()
+        stage.release()
+        await url.settled()
+        assert [report.error_type for report in url.reports] == ["Runtime.ExitError"]
+        assert any(line.endswith("Runtime exited with exit status 9") for line in lines)
+
+
 async def test_a_time_out_cuts_the_stream_and_the_next_request_gets_a_new_process(
     open_url: Open, lines: list[str]
 ) -> None:
