@@ -150,8 +150,7 @@ def begin_loading(
                     free=free,
                 ),
                 footprint=Footprint(position=position_bytes(manifest.graph), logits=4 * manifest.vocab_size),
-                # A growing cache is copied to forget a wrong guess: that can cost more than the guess would save.
-                speculation=settings.speculation and manifest.graph.kv_layout == "shared",
+                step_costs=choice.step_costs if settings.speculation else (),
             )
         )
         timeline.end("model")

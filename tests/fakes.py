@@ -23,6 +23,8 @@ T = TypeVar("T")
 IM_START, IM_END, END_OF_TEXT = 256, 257, 258
 CONTROL_TOKENS = {"<|im_start|>": IM_START, "<|im_end|>": IM_END, "<|endoftext|>": END_OF_TEXT}
 VOCAB_SIZE = 256 + len(CONTROL_TOKENS)
+# Of steps of 1, 2, … tokens, in steps of one: like those of a small model on two cores.
+STEP_COSTS = (1.0, 1.14, 1.36, 1.64, 1.96, 2.38, 2.67, 2.83)
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
@@ -212,5 +214,6 @@ def chat_service(
             fingerprint="fp_0123456789",
             grammars=GrammarCompiler(FakeTokenizer(), vocab_size=VOCAB_SIZE, end_token_ids=(IM_END, END_OF_TEXT)),
             prefixes=None if prefix_budget is None else PrefixCache(decoder, budget=prefix_budget),
+            step_costs=STEP_COSTS,
         )
     )

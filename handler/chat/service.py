@@ -38,7 +38,8 @@ class ServedModel:
     `start_token_ids` are what the tokenizer puts before a raw prompt; `bos_token_id` begins a document, for a model
     that has such a token. `grammars` None: tools and formats are refused. `recommended` are the model's own values for
     request fields (`temperature`, `top_p`, …) that a request leaves open. `prefixes` None: each prompt is run whole.
-    `speculation`: whether tokens are guessed ahead. `footprint`: what its answers take of memory.
+    `step_costs`: the time of a step of 1, 2, … tokens, in steps of one: what guessing ahead is weighed against; empty:
+    nothing is guessed. `footprint`: what its answers take of memory.
     """
 
     name: str
@@ -53,7 +54,7 @@ class ServedModel:
     grammars: GrammarCompiler | None = None
     recommended: Mapping[str, float] = field(default_factory=dict)
     prefixes: PrefixCache | None = None
-    speculation: bool = True
+    step_costs: tuple[float, ...] = ()
     footprint: Footprint = NOTHING
 
     def prefixes_of(self, tenant: bytes) -> Prefixes | None:
@@ -62,7 +63,9 @@ class ServedModel:
 
     def proposer(self, prompt_ids: Sequence[int], prediction_ids: Sequence[int] = ()) -> Callable[[], Proposer] | None:
         """What makes the guesses of an answer to `prompt_ids`; None where there are to be none."""
-        return partial(Speculation, prompt_ids, prediction_ids) if self.speculation else None
+        if not self.step_costs:
+            return None
+        return partial(Speculation, prompt_ids, prediction_ids, step_costs=self.step_costs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

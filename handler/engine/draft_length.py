@@ -6,10 +6,7 @@ step's extra cost is paid from a balance that only grows by a small share of eac
 So an answer that drafts never help costs at most (1 + `_ALLOWANCE`) · tokens + `_START` steps.
 """
 
-# The time of a decode step of 1, 2, … tokens, in steps of one token: SmolLM2-135M by our kernels, the mean of int8 and
-# int4 on two AVX2 cores. Where wide steps are cheaper (ONNX Runtime's int8: 1.9 for 8) longer drafts would pay; being
-# wrong here costs time and never changes an answer.
-STEP_COSTS = (1.0, 1.14, 1.36, 1.64, 1.96, 2.38, 2.67, 2.83)
+from collections.abc import Sequence
 
 _START = 0.4  # steps: the first draft of two tokens
 _ALLOWANCE = 0.015  # steps for each token of the answer: leaves half of the 3 % that an answer may lose
@@ -22,10 +19,15 @@ _LAST = len(_PRIORS) - 1
 
 
 class DraftLength:
-    """The drafts of one source in one answer; sources of one answer share a `Budget`."""
+    """The drafts of one source in one answer; sources of one answer share a `Budget`.
 
-    def __init__(self, budget: "Budget") -> None:
+    `step_costs`: the time of a step of 1, 2, … tokens, in steps of one; a draft is one token shorter than they are, at
+    most. Being wrong in them costs time and never changes an answer.
+    """
+
+    def __init__(self, budget: "Budget", step_costs: Sequence[float]) -> None:
         self._budget = budget
+        self._step_costs = step_costs
         self._expected = list(_PRIORS)
 
     def best(self, matched: int, most: int) -> int:
@@ -33,7 +35,7 @@ class DraftLength:
         grade = min(matched, _LAST)
         share = self._expected[grade]
         best, best_yield, tokens, likely = 0, 1.0, 1.0, 1.0
-        for length, cost in enumerate(STEP_COSTS[1 : most + 1], 1):
+        for length, cost in enumerate(self._step_costs[1 : most + 1], 1):
             likely *= share
             tokens += likely
             if self._budget.covers(cost - 1) and tokens / cost > best_yield:
@@ -47,7 +49,7 @@ class DraftLength:
         grade = min(matched, _LAST)
         for right in (*[1.0] * accepted, *[0.0] * (accepted < drafted)):
             self._expected[grade] += _PACE * (right - self._expected[grade])
-        self._budget.settle(accepted - (STEP_COSTS[drafted] - 1))
+        self._budget.settle(accepted - (self._step_costs[drafted] - 1))
 
 
 class Budget:

@@ -41,14 +41,21 @@ class Proposer(Protocol):
 
 
 class Speculation:
-    """Guesses that the answer goes on as the request's prediction does, else as the prompt or the answer did before."""
+    """Guesses that the answer goes on as the request's prediction does, else as the prompt or the answer did before.
 
-    def __init__(self, prompt_ids: Sequence[int], prediction_ids: Sequence[int] = ()) -> None:
+    `step_costs`: the time of a step of 1, 2, … tokens, in steps of one.
+    """
+
+    def __init__(
+        self, prompt_ids: Sequence[int], prediction_ids: Sequence[int] = (), *, step_costs: Sequence[float]
+    ) -> None:
         budget = Budget()
         self._budget = budget
         self._tokens = list(prompt_ids)
-        self._past = _Source(Lookup(prompt_ids), DraftLength(budget), predicted=False)
-        prediction = _Source(Lookup(prediction_ids, answer_begins_here=True), DraftLength(budget), predicted=True)
+        self._past = _Source(Lookup(prompt_ids), DraftLength(budget, step_costs), predicted=False)
+        prediction = _Source(
+            Lookup(prediction_ids, answer_begins_here=True), DraftLength(budget, step_costs), predicted=True
+        )
         self._sources = (prediction, self._past) if prediction_ids else (self._past,)
         self._proposed = (self._past, 0)
 

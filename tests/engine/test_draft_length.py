@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.engine.draft_length import STEP_COSTS, Budget, DraftLength
+from handler.engine.draft_length import Budget, DraftLength
 from handler.engine.lookup import LONGEST_MATCH
+from tests.fakes import STEP_COSTS
 
 LONGEST = len(STEP_COSTS) - 1
 
@@ -20,7 +21,7 @@ def speed(right: Iterator[bool], tokens: int, matched: int = LONGEST_MATCH) -> f
     """How many times sooner an answer of so many tokens ends than without drafts; `right`: whether the next guessed
     token will be."""
     budget = Budget()
-    length, told, cost = DraftLength(budget), 0, 0.0
+    length, told, cost = DraftLength(budget, STEP_COSTS), 0, 0.0
     while told < tokens:
         drafted = length.best(matched, min(LONGEST, tokens - told - 1))
         accepted = 0
@@ -63,7 +64,7 @@ def test_the_budget_holds_whatever_the_guesses_are(right: list[bool], matched: i
 
 
 def test_a_draft_is_longer_after_each_success_and_shorter_after_each_failure() -> None:
-    length = DraftLength(Budget())
+    length = DraftLength(Budget(), STEP_COSTS)
     lengths = [length.best(4, LONGEST)]
     for accepted in (True, True, True, True, False, False, False, False, False):
         drafted = lengths[-1]
@@ -74,7 +75,7 @@ def test_a_draft_is_longer_after_each_success_and_shorter_after_each_failure() -
 
 def test_places_that_agree_in_more_tokens_are_judged_apart() -> None:
     budget = Budget()
-    length = DraftLength(budget)
+    length = DraftLength(budget, STEP_COSTS)
     for _ in range(20):
         budget.earn()
         length.verified(2, 1, 0)
@@ -84,7 +85,7 @@ def test_places_that_agree_in_more_tokens_are_judged_apart() -> None:
 
 def test_what_failed_is_tried_again_after_a_while() -> None:
     budget = Budget()
-    length = DraftLength(budget)
+    length = DraftLength(budget, STEP_COSTS)
     for _ in range(20):
         length.verified(4, 1, 0)
         budget.settle(1)
@@ -94,7 +95,7 @@ def test_what_failed_is_tried_again_after_a_while() -> None:
 
 def test_no_more_is_drafted_than_there_may_be() -> None:
     budget = Budget()
-    length = DraftLength(budget)
+    length = DraftLength(budget, STEP_COSTS)
     for _ in range(20):
         budget.earn()
     assert [length.best(LONGEST_MATCH, most) for most in (0, 1, 2, 3)] == [0, 1, 2, 3]

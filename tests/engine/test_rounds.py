@@ -19,7 +19,7 @@ from handler.engine.speculation import Speculation
 from handler.engine.step import Feed, Step
 from tests.engine.test_choices import template
 from tests.engine.test_decode import ENDS, PROMPT, PieceTokenizer, PrefixDecoder, any_params
-from tests.fakes import FakeTokenizer, told
+from tests.fakes import STEP_COSTS, FakeTokenizer, told
 from tests.rounds import together
 
 LONG = GenerationParams(temperature=0, ignore_eos=True, max_tokens=50)
@@ -83,7 +83,7 @@ def answer(
         ENDS,
         should_stop=lambda: False,
         grammar=None if shape is None else template(shape),
-        speculation=partial(Speculation, prompt, ()) if guessing else None,
+        speculation=partial(Speculation, prompt, step_costs=STEP_COSTS) if guessing else None,
     )
 
 

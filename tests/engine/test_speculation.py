@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handler.engine.decode import generate
-from handler.engine.draft_length import STEP_COSTS
 from handler.engine.events import Delta, Event, Finished, Usage
 from handler.engine.grammar import GrammarSpec, JsonSchemaGrammar, RegexGrammar
 from handler.engine.params import GenerationParams
 from handler.engine.ports import KVSession
 from handler.engine.speculation import Draft, Proposer, Speculation
 from handler.grammar.compiler import GrammarCompiler
-from tests.fakes import IM_END, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, told
+from tests.fakes import IM_END, STEP_COSTS, VOCAB_SIZE, FakeTokenizer, ScriptedDecoder, told
 
 PROMPT = tuple(b"Once more: the cat sat on the mat, the dog sat on the log.")
 GREEDY = GenerationParams(temperature=0)
@@ -195,8 +194,8 @@ any_grammar = st.sampled_from([None, None, NAME, RegexGrammar("(the (cat|dog) sa
 def proposers(params: GenerationParams, grammar: GrammarSpec | None) -> dict[str, Speculate]:
     answer = tokens_of(params, grammar)
     return {
-        "the prompt": lambda: Speculation(PROMPT),
-        "a prediction": lambda: Speculation(PROMPT, CopyingDecoder.text),
+        "the prompt": lambda: Speculation(PROMPT, step_costs=STEP_COSTS),
+        "a prediction": lambda: Speculation(PROMPT, CopyingDecoder.text, step_costs=STEP_COSTS),
         "always right": lambda: Knowing(answer),
         "now and then wrong": lambda: Knowing(answer, 5),
         "always wrong": lambda: Always([ord("~")] * 9),
@@ -231,8 +230,8 @@ def test_an_answer_that_copies_takes_fewer_steps() -> None:
     params = replace(GREEDY, ignore_eos=True)
     plain, looked_up, predicted = CopyingDecoder(), CopyingDecoder(), CopyingDecoder()
     run(params, decoder=plain)
-    run(params, lambda: Speculation(PROMPT), decoder=looked_up)
-    run(params, lambda: Speculation(PROMPT, tokens_of(params)), decoder=predicted)
+    run(params, lambda: Speculation(PROMPT, step_costs=STEP_COSTS), decoder=looked_up)
+    run(params, lambda: Speculation(PROMPT, tokens_of(params), step_costs=STEP_COSTS), decoder=predicted)
     assert set(plain.widths[1:]) == {1}
     assert cost(plain) > 1.5 * cost(looked_up) > 0
     assert cost(plain) > 2.5 * cost(predicted) > 0

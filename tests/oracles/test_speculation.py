@@ -22,7 +22,7 @@ from handler.tokenizer import HFTokenizer
 from model_export.checkpoint import Checkpoint
 from model_export.recipes import RECIPES
 from tests.engine.test_speculation import Always, Guessing
-from tests.fakes import FakeTokenizer
+from tests.fakes import STEP_COSTS, FakeTokenizer
 from tests.models import exported
 from tests.oracles.artefacts import artefact
 from tests.oracles.tiny import VOCAB, random_model
@@ -72,7 +72,7 @@ def test_a_small_model_says_the_same(exporter: str, params: GenerationParams, tm
         prompt = random.integers(3, VOCAB, 12).tolist()
         plain = answer(decoder, FakeTokenizer(), prompt, params, (2,))
         proposers: list[Callable[[], Proposer]] = [
-            lambda prompt=prompt: Speculation(prompt, prompt),
+            lambda prompt=prompt: Speculation(prompt, prompt, step_costs=STEP_COSTS),
             lambda: Guessing(3, VOCAB),
             lambda: Always(range(30, 37)),
         ]
@@ -99,8 +99,10 @@ def test_the_default_model_says_the_same_where_it_copies(
     predicted = tokenizer.encode(LETTER, special=False)
     ends = manifest.end_token_ids
     plain = answer(decoder, tokenizer, prompt, params, ends)
-    looked_up = answer(decoder, tokenizer, prompt, params, ends, lambda: Speculation(prompt))
-    guessed = answer(decoder, tokenizer, prompt, params, ends, lambda: Speculation(prompt, predicted))
+    looked_up = answer(decoder, tokenizer, prompt, params, ends, lambda: Speculation(prompt, step_costs=STEP_COSTS))
+    guessed = answer(
+        decoder, tokenizer, prompt, params, ends, lambda: Speculation(prompt, predicted, step_costs=STEP_COSTS)
+    )
     for other in (looked_up, guessed):
         other.agrees(plain)
         if recipe == "int8":

@@ -40,6 +40,19 @@ def test_the_kernels_graph_is_for_those_who_have_kernels(
     assert choose_graph(graph, library) == expected
 
 
+@pytest.mark.parametrize("library", [None, LIBRARY])
+def test_a_wider_step_costs_more_and_less_for_each_token(library: Path | None) -> None:
+    costs = choose_graph(TWO, library).step_costs
+    each = [cost / width for width, cost in enumerate(costs, 1)]
+    assert costs[0] == 1
+    assert list(costs) == sorted(set(costs))
+    assert each[-1] == min(each)
+
+
+def test_a_growing_cache_is_given_no_costs_so_nothing_is_guessed() -> None:
+    assert choose_graph(ONE.model_copy(update={"kv_layout": "growing"}), None).step_costs == ()
+
+
 @pytest.mark.parametrize("unused", ["model.kernels.onnx", "model.onnx"])
 def test_only_the_graph_that_runs_is_read(tmp_path: Path, unused: str) -> None:
     manifest = decoders.export(decoders.checkpoint(decoders.CONFIG), "int4", tmp_path)
