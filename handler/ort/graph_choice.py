@@ -5,7 +5,6 @@ from pathlib import Path
 
 from handler.manifest import Graph
 
-
 # SmolLM2-135M on two AVX2 cores: int8 by ONNX Runtime's kernels, and the mean of int8 and int4 by ours.
 _STANDARD_COSTS = (1.0, 1.1, 1.17, 1.29, 1.44, 1.62, 1.74, 1.86)
 _KERNELS_COSTS = (1.0, 1.14, 1.36, 1.64, 1.96, 2.38, 2.67, 2.83)

@@ -1,4 +1,4 @@
-"""Speculation on and off: answers that copy their prompt, that follow a `prediction`, and that do neither."""
+"""Speculation on and off: answers that copy their prompt, begin to, follow a `prediction`, or do none of it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from itertools import count
 
 from tests.bench.client import Answer, chat, complete
 from tests.bench.command import Options, Record, run
-from tests.bench.names import COPIES, EDITED, FOLLOWS, GREEDY, SAMPLED, SPECULATION
+from tests.bench.names import COPIES, EDITED, FOLLOWS, GREEDY, LEAVES, SAMPLED, SPECULATION
 from tests.bench.requests import STORIES, TO_THE_END, passage
 from tests.bench.servers import UNCACHED, Server, serving
 from tests.bench.variants import compare
@@ -15,6 +15,7 @@ Ask = Callable[[Server], Answer]
 
 VARIANTS = dict(zip(SPECULATION, ({}, {"LLM_SPECULATION": "off"}), strict=True))
 _TOKENS = 128
+_PASSAGE = 160  # tokens
 _EVERY = 12  # in an edited prediction, one word in this many is another one
 
 
@@ -24,7 +25,7 @@ def measure(options: Options, record: Record) -> None:
         servers,
         failed,
     ):
-        asked: list[tuple[str, Ask, int]] = [(COPIES, _copy, 5)]
+        asked: list[tuple[str, Ask, int]] = [(COPIES, _copy, 5), (LEAVES, _begun, 5)]
         if servers:
             said = chat(servers[-1].port, STORIES[0], max_tokens=_TOKENS, **TO_THE_END).text
             asked += [(FOLLOWS, _following(said), 5), (EDITED, _following(edited(said)), 5)]
@@ -41,9 +42,22 @@ def edited(text: str) -> str:
 
 
 def _copy(server: Server) -> Answer:
-    """A passage twice, and the beginning of a third time: it goes on as it did before."""
-    once = passage(160)
-    return complete(server.port, f"{once}\n\n{once}\n\n{passage(16)}", max_tokens=_TOKENS, **TO_THE_END)
+    """Raises RuntimeError where the model says something else than the passage."""
+    once, answer = passage(_PASSAGE, _PASSAGE), _again(server, _PASSAGE)
+    if answer.text not in once:
+        raise RuntimeError(f"no copy: {answer.text!r}")
+    return answer
+
+
+def _begun(server: Server) -> Answer:
+    """The book's beginning: the model knows it, and after some forty tokens tells it in its own way."""
+    return _again(server, 0)
+
+
+def _again(server: Server, start: int) -> Answer:
+    """A passage twice, and the beginning of a third time."""
+    once = passage(_PASSAGE, start)
+    return complete(server.port, f"{once}\n\n{once}\n\n{passage(16, start)}", max_tokens=_TOKENS, **TO_THE_END)
 
 
 def _following(prediction: str) -> Ask:

@@ -13,6 +13,7 @@ from tests.bench.names import (
     FORMATS,
     GET_OBJECT,
     GREEDY,
+    LEAVES,
     LLAMA_SERVER,
     NETWORK,
     NO_AMX,
@@ -96,7 +97,7 @@ def _start(results: Results) -> str:
 def _speculation(results: Results) -> str:
     rows = [
         Row(metric, tuple(results.value("copying", system, metric) for system in SPECULATION))
-        for metric in (COPIES, FOLLOWS, EDITED, GREEDY, SAMPLED)
+        for metric in (COPIES, LEAVES, FOLLOWS, EDITED, GREEDY, SAMPLED)
     ]
     return bars("Speculation: the same bytes, sooner", _MORE, SPECULATION, rows)
 

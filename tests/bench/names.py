@@ -11,7 +11,8 @@ NO_AMX = ", no AMX"
 READY, FIRST_TOKEN = "ready", "first token"
 
 SPECULATION = ("speculation on", "speculation off")
-COPIES, FOLLOWS, EDITED = "copies the prompt", "follows its prediction", "prediction edited"
+COPIES, LEAVES = "copies the prompt", "begins to copy it"
+FOLLOWS, EDITED = "follows its prediction", "prediction edited"
 GREEDY, SAMPLED = "plain, temperature 0", "plain, temperature 1"
 
 PREFIX_CACHE = ("prefix cache on", "prefix cache off")

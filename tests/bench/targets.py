@@ -12,6 +12,7 @@ from tests.bench.names import (
     FOLLOWS,
     FORMATS,
     GREEDY,
+    LEAVES,
     LLAMA_SERVER,
     NO_AMX,
     PREFIX_CACHE,
@@ -129,7 +130,14 @@ def _start(results: Results) -> Iterator[Target]:
 
 
 def _speculation(results: Results) -> Iterator[Target]:
-    for metric, least in ((COPIES, 2.0), (FOLLOWS, 2.0), (EDITED, 0.97), (GREEDY, 0.97), (SAMPLED, 0.97)):
+    for metric, least in (
+        (COPIES, 2.0),
+        (LEAVES, 0.97),
+        (FOLLOWS, 2.0),
+        (EDITED, 0.97),
+        (GREEDY, 0.97),
+        (SAMPLED, 0.97),
+    ):
         on, off = (results.value("copying", system, metric) for system in SPECULATION)
         yield _least(f"speculation, on against off: {metric}", least, ratio(on, off))
 
