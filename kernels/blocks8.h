@@ -1,4 +1,7 @@
 // Products with 8-bit weights in blocks of 32 that have a scale each, as MatMulNBits stores them: 128 stands for 0.
+//
+// y[n] = Σ over blocks b: scale[n, b] · Σ (value − 128) · x, added up block by block in their order by both kernels, so a row
+// comes out the same to the bit however many there are. Rows are few: those of the head.
 #pragma once
 
 #include "blocks4.h"
@@ -9,12 +12,14 @@ typedef struct {
   size_t outputs, blocks;
 } Weights8;
 
-static inline __m256i dot8(const uint8_t* values, __m256i x) {
-  __m256i w = _mm256_xor_si256(_mm256_loadu_si256((const __m256i*)values), _mm256_set1_epi8((char)128));
-  // Magnitudes times signed activations: 2 · 128 · 127 fits 16 bits.
-  __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-  return _mm256_madd_epi16(pairs, ONES);
+static inline __m256i signed8(__m256i values) { return _mm256_xor_si256(values, _mm256_set1_epi8((char)128)); }
+
+// Sums of four products each: magnitudes times signed activations, of which 2 · 128 · 127 fits 16 bits.
+static inline __m256i dot8(__m256i w, __m256i x) {
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)), ONES);
 }
+
+// ---- one row: memory sets the pace
 
 static inline __m256i fold32(__m256i a, __m256i b) {
   __m256 x = _mm256_castsi256_ps(a), y = _mm256_castsi256_ps(b);
@@ -22,38 +27,107 @@ static inline __m256i fold32(__m256i a, __m256i b) {
                           _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0xDD)));
 }
 
-// One block's channels in their order: they lie in it as 4-bit weights want them.
-static inline __m256i in_order(const Pair* pair, size_t which) {
-  __m128i even = _mm_loadu_si128((const __m128i*)pair->even[which]);
-  __m128i odd = _mm_loadu_si128((const __m128i*)pair->odd[which]);
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi8(even, odd)), _mm_unpackhi_epi8(even, odd), 1);
+static inline __m256i read_dot8(const uint8_t* values, __m256i x) {
+  return dot8(signed8(_mm256_loadu_si256((const __m256i*)values)), x);
 }
 
-// Outputs [begin, end) of all rows, four at a time; both ends are multiples of four. Rows are few: those of the head.
-static void some_rows8(const Weights8* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end) {
+// Outputs [begin, end), four at a time.
+static void one_row8(const Weights8* w, const Pair* x, float* y, size_t begin, size_t end) {
   const size_t blocks = w->blocks;
   for (size_t n = begin; n < end; n += 4) {
     const uint8_t* v = w->values + n * blocks * 32;
     const float* s = w->scales + n * blocks;
-    for (size_t row = 0; row < rows; row++) {
-      __m128 sum = _mm_setzero_ps();
-      for (size_t b = 0; b < blocks; b++) {
-        const Pair* pair = x->blocks + row * x->pairs + b / 2;
-        const uint8_t* at = v + b * 32;
-        if (!row) {
-          _mm_prefetch((const char*)v + b * 128 + AHEAD, _MM_HINT_T0);
-          _mm_prefetch((const char*)v + b * 128 + AHEAD + 64, _MM_HINT_T0);
-          if (b % 4 == 0) _mm_prefetch((const char*)s + b * 16 + AHEAD / 8, _MM_HINT_T0);
-        }
-        __m256i integers = in_order(pair, b % 2);
-        __m256i d01 = fold32(dot8(at, integers), dot8(at + blocks * 32, integers));
-        __m256i d23 = fold32(dot8(at + 2 * blocks * 32, integers), dot8(at + 3 * blocks * 32, integers));
-        __m256i both = fold32(d01, d23);
-        __m128i d = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-        __m128 scale = _mm_setr_ps(s[b], s[b + blocks], s[b + 2 * blocks], s[b + 3 * blocks]);
-        sum = _mm_fmadd_ps(_mm_cvtepi32_ps(d), _mm_mul_ps(scale, _mm_set1_ps(pair->steps[b % 2])), sum);
+    __m128 sum = _mm_setzero_ps();
+    for (size_t b = 0; b < blocks; b++) {
+      const Pair* pair = x + b / 2;
+      const uint8_t* at = v + b * 32;
+      _mm_prefetch((const char*)v + b * 128 + AHEAD, _MM_HINT_T0);
+      _mm_prefetch((const char*)v + b * 128 + AHEAD + 64, _MM_HINT_T0);
+      if (b % 4 == 0) _mm_prefetch((const char*)s + b * 16 + AHEAD / 8, _MM_HINT_T0);
+      __m256i integers = _mm256_loadu_si256((const __m256i*)pair->channels[b % 2]);
+      __m256i d01 = fold32(read_dot8(at, integers), read_dot8(at + blocks * 32, integers));
+      __m256i d23 = fold32(read_dot8(at + 2 * blocks * 32, integers), read_dot8(at + 3 * blocks * 32, integers));
+      __m256i both = fold32(d01, d23);
+      __m128i d = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+      __m128 scale = _mm_setr_ps(s[b], s[b + blocks], s[b + 2 * blocks], s[b + 3 * blocks]);
+      sum = _mm_fmadd_ps(_mm_cvtepi32_ps(d), _mm_mul_ps(scale, _mm_set1_ps(pair->steps[b % 2])), sum);
+    }
+    _mm_storeu_ps(y + n, sum);
+  }
+}
+
+// ---- several rows: they share what is laid of the weights
+
+// Eight outputs of one block: in each 32-bit lane of a vector four channels of one output.
+typedef struct {
+  __m256i values[8];
+  __m256 scales;
+} Panel8;
+
+enum { PANEL_OUTPUTS = 8 };
+
+static inline void lay_panel8(const Weights8* w, size_t n, Panel8* panel) {
+  const size_t k = w->blocks;
+  for (size_t b = 0; b < k; b++, panel++) {
+    const size_t start = n * k + b;
+    for (size_t half = 0; half < 2; half++) {
+      __m256i four[4];
+      transpose8(w->values + start * 32 + 16 * half, k * 32, four);
+      for (size_t j = 0; j < 4; j++) panel->values[4 * half + j] = signed8(four[j]);
+    }
+    const float* s = w->scales + start;
+    panel->scales = _mm256_setr_ps(s[0], s[k], s[2 * k], s[3 * k], s[4 * k], s[5 * k], s[6 * k], s[7 * k]);
+  }
+}
+
+// Up to TILE_ROWS rows times the panel. Meanwhile memory is asked for the next panel's weights: asked for at once, they would
+// be more lines than a core can wait for.
+static inline __attribute__((always_inline)) void tile8(const Panel8* panel, const Weights8* next, const Activations* x,
+                                                        const size_t rows, float* y) {
+  __m256 sums[TILE_ROWS];
+  for (size_t r = 0; r < rows; r++) sums[r] = _mm256_setzero_ps();
+  for (size_t b = 0; b < next->blocks; b++, panel++) {
+    for (size_t line = 0; line < 4; line++)
+      _mm_prefetch((const char*)(next->values + (b * 4 + line) * 64), _MM_HINT_T0);
+    if (b % 2 == 0) _mm_prefetch((const char*)(next->scales + b * PANEL_OUTPUTS), _MM_HINT_T0);
+    __m256i d[TILE_ROWS];
+    for (size_t r = 0; r < rows; r++) d[r] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (size_t j = 0; j < 8; j++) {
+      const __m256i values = panel->values[j];
+#pragma GCC unroll 4
+      for (size_t r = 0; r < rows; r++) {
+        const Pair* pair = x->blocks + r * x->pairs + b / 2;
+        d[r] = _mm256_add_epi32(d[r], dot8(values, broadcast4(pair->channels[b % 2] + 4 * j)));
       }
-      _mm_storeu_ps(y + row * w->outputs + n, sum);
+    }
+#pragma GCC unroll 4
+    for (size_t r = 0; r < rows; r++) {
+      const __m256 step = _mm256_set1_ps(x->blocks[r * x->pairs + b / 2].steps[b % 2]);
+      sums[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(d[r]), _mm256_mul_ps(panel->scales, step), sums[r]);
     }
   }
+  for (size_t r = 0; r < rows; r++) _mm256_storeu_ps(y + r * next->outputs, sums[r]);
+}
+
+// Outputs [begin, end) of all rows; both ends are multiples of four. `laid` has room for the blocks.
+static void some_rows8(const Weights8* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end, Panel8* laid) {
+  const size_t whole = rows == 1 ? begin : end - (end - begin) % PANEL_OUTPUTS;
+  for (size_t n = begin; n < whole; n += PANEL_OUTPUTS) {
+    lay_panel8(w, n, laid);
+    const size_t after = n + PANEL_OUTPUTS;
+    const Weights8 next = {w->values + after * w->blocks * 32, w->scales + after * w->blocks, w->outputs, w->blocks};
+    for (size_t row = 0; row < rows; row += TILE_ROWS) {
+      const Activations from = {x->blocks + row * x->pairs, x->pairs};
+      float* to = y + row * w->outputs + n;
+      switch (rows - row) {
+        case 1: tile8(laid, &next, &from, 1, to); break;
+        case 2: tile8(laid, &next, &from, 2, to); break;
+        case 3: tile8(laid, &next, &from, 3, to); break;
+        default: tile8(laid, &next, &from, TILE_ROWS, to);
+      }
+    }
+  }
+  for (size_t row = 0; row < rows; row++)
+    one_row8(w, x->blocks + row * x->pairs, y + row * w->outputs, whole, end);
 }

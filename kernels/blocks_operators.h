@@ -19,6 +19,7 @@ typedef struct {
   const float* input;  // null where the norm makes the rows
   const Norm* norm;
   size_t blocks;
+  Lie lie;
   Activations to;
 } Rounding;
 
@@ -29,9 +30,9 @@ static void round_row(void* argument, size_t row) {
   if (r->norm) {
     float normed[width];
     norm_row(r->norm, row, width, normed);
-    quantize_row(normed, r->blocks, to);
+    quantize_row(normed, r->blocks, r->lie, to);
   } else {
-    quantize_row(r->input + row * width, r->blocks, to);
+    quantize_row(r->input + row * width, r->blocks, r->lie, to);
   }
 }
 
@@ -71,7 +72,8 @@ static void span4(void* argument, size_t index) {
 
 static void span8(void* argument, size_t index) {
   const Product* p = argument;
-  some_rows8(p->eight, &p->x, p->rows, p->y, index * SPAN, span_end(index * SPAN, p->eight->outputs));
+  Panel8 laid[p->eight->blocks];
+  some_rows8(p->eight, &p->x, p->rows, p->y, index * SPAN, span_end(index * SPAN, p->eight->outputs), laid);
 }
 
 static Status* multiply(Api api, const Context* context, Product* product) {
@@ -131,7 +133,7 @@ static Status* product_of(Api api, Context* context, const Tensor* x, const Norm
   if (!failed) {
     product.x = (Activations){(Pair*)memory, pairs_of(blocks)};
     product.rows = x->rows;
-    Rounding rounding = {x->data, norm, blocks, product.x};
+    Rounding rounding = {x->data, norm, blocks, product.eight ? IN_ORDER : APART, product.x};
     failed = round_rows(api, context, &rounding, x->rows);
   }
   if (!failed) failed = multiply(api, context, &product);
@@ -197,7 +199,7 @@ static Status* norm_offset_blocks_mlp(void* kernel, Context* context) {
     Activations narrow = {(Pair*)(memory + 2 * inner), pairs_of(gate.blocks)};
     Activations wide = {(Pair*)(memory + 2 * inner + first), pairs_of(down.blocks)};
     Gating gating = {&gate, &up, narrow, rows, (float*)memory, (float*)(memory + inner)};
-    Rounding before = {NULL, &norm, gate.blocks, narrow}, between = {gating.gated, NULL, down.blocks, wide};
+    Rounding before = {NULL, &norm, gate.blocks, APART, narrow}, between = {gating.gated, NULL, down.blocks, APART, wide};
     Product last = {.four = &down, .x = wide, .rows = rows, .y = y};
     failed = round_rows(api, context, &before, rows);
     if (!failed) failed = PARALLEL_FOR(api)(context, span_gated, (gate.outputs + SPAN - 1) / SPAN, 0, &gating);

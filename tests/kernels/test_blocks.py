@@ -12,6 +12,8 @@ from tests.kernels.one_operator import EPSILON, Array, run
 
 # Inputs: an even number of blocks, an odd one, one alone. Outputs: of whole spans of 64, and not.
 SHAPES = [(64, 576), (960, 96), (16, 32), (176, 160)]
+# 8-bit weights are shared in panels of eight outputs, and may leave four.
+SHAPES_8 = [*SHAPES, (84, 96), (12, 64), (4, 160)]
 ROWS = [1, 2, 3, 4, 5, 7, 12, 13, 14, 15, 16, 33, 64]
 
 
@@ -59,8 +61,8 @@ def test_4_bit_products_differ_from_exact_ones_by_the_rounding_of_activations(
     assert (np.abs(found[0] - x[0].astype(np.float64) @ weights.T) <= bound(x, weights)).all()
 
 
-@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
-@pytest.mark.parametrize("rows", [1, 3, 6])
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES_8)
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 9, 16])
 def test_8_bit_products_differ_from_exact_ones_by_the_rounding_of_activations(
     operators: Path, outputs: int, inputs: int, rows: int
 ) -> None:
@@ -71,25 +73,34 @@ def test_8_bit_products_differ_from_exact_ones_by_the_rounding_of_activations(
     assert (np.abs(found[0] - x[0].astype(np.float64) @ weights.T) <= bound(x, weights)).all()
 
 
-@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+def by_format(
+    four: list[tuple[int, int]], eight: list[tuple[int, int]]
+) -> list[tuple[str, Callable[[np.random.Generator, int, int], list[Array]], int, int]]:
+    return [
+        *(("OffsetBlocksLinear", offset_weights, *shape) for shape in four),
+        *(("BlocksLinear", eight_bit_weights, *shape) for shape in eight),
+    ]
+
+
+@pytest.mark.parametrize(("op", "weights", "outputs", "inputs"), by_format(SHAPES, SHAPES_8))
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_row_comes_out_the_same_to_the_bit_in_any_company(
-    operators: Path, outputs: int, inputs: int, threads: int
+    operators: Path,
+    op: str,
+    weights: Callable[[np.random.Generator, int, int], list[Array]],
+    outputs: int,
+    inputs: int,
+    threads: int,
 ) -> None:
     rng = np.random.default_rng(1)
-    x, four, eight = (
-        activations(rng, 64, inputs),
-        offset_weights(rng, outputs, inputs),
-        eight_bit_weights(rng, outputs, inputs),
-    )
-    for op, stored in (("OffsetBlocksLinear", four), ("BlocksLinear", eight)):
-        (together,) = run(operators, op, [x], stored, threads=threads)
-        for begin, end in [(0, 1), (5, 7), (10, 13), (20, 24), (30, 35), (31, 64)]:
-            (apart,) = run(operators, op, [x[:, begin:end]], stored, threads=threads)
-            assert (apart == together[:, begin:end]).all(), (op, begin, end)
+    x, stored = activations(rng, 64, inputs), weights(rng, outputs, inputs)
+    (together,) = run(operators, op, [x], stored, threads=threads)
+    for begin, end in [(0, 1), (2, 4), (5, 7), (10, 13), (16, 20), (20, 24), (30, 35), (40, 48), (44, 60), (31, 64)]:
+        (apart,) = run(operators, op, [x[:, begin:end]], stored, threads=threads)
+        assert (apart == together[:, begin:end]).all(), (begin, end)
 
 
-@pytest.mark.parametrize("rows", [1, 5, 13])
+@pytest.mark.parametrize("rows", [1, 2, 5, 13])
 def test_the_largest_values_do_not_overflow(operators: Path, rows: int) -> None:
     x = np.full((1, rows, 64), -3.0, np.float32)
     values = np.full((16, 2, 16), 255, np.uint8)
