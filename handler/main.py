@@ -50,9 +50,9 @@ def main(timeline: Timeline | None = None) -> int:
         os.environ.setdefault(name, value)
     from handler.access import access_of
     from handler.request_log import request_log_of
-    from handler.settings import LambdaEnvironment, load_settings
+    from handler.settings import load_lambda_environment, load_settings
 
-    surroundings = LambdaEnvironment()
+    surroundings = load_lambda_environment()
     listener: socket.socket | None = None
     try:
         settings = load_settings()
@@ -103,7 +103,7 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
         from handler.api.app import ApiConfig, create_app
         from handler.catalogue import Catalogue, make_shelf
         from handler.process_memory import give_back, memory_limit, resident_bytes
-        from handler.settings import LambdaEnvironment
+        from handler.settings import load_lambda_environment
 
         timeline.end("api")
         service, grammars = finish()
@@ -134,7 +134,7 @@ def build_app(settings: "Settings", timeline: Timeline, access: "Access", log: "
         unknown_fields=settings.unknown_fields,
         batching=settings.batching,
     )
-    surroundings = LambdaEnvironment()
+    surroundings = load_lambda_environment()
     warm_grammars = WeakMethod(grammars.warm)  # its model may be dropped
     app = create_app(
         catalogue.chats,

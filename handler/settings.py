@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from handler.errors import ConfigurationError
 from handler.location import Location, NamedLocation, parse_location, parse_named_locations
 from handler.secret_place import FORM, SecretPlace, parse_secret_place
 
 PREFIX = "LLM_"
+_LAMBDA_PREFIX = "AWS_LAMBDA_"
 
-_Location = Annotated[Location, NoDecode, BeforeValidator(parse_location)]
+_Location = Annotated[Location, BeforeValidator(parse_location)]
 
 
 def _secret_places(value: object) -> object:
@@ -27,24 +27,24 @@ def _secret_places(value: object) -> object:
     return tuple(parse_secret_place(part) for part in parts or [""])
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What an operator can choose. Every field is `LLM_` + its name in upper case."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: _Location = Field(
         default=Path("/opt/model"), description="directory of an exported model, or `s3://BUCKET/PREFIX@sha256:DIGEST`"
     )
-    model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
+    model_alias: tuple[str, ...] = Field(
         default=(), description="further ids to serve the model under, comma-separated"
     )
     embedding_model: _Location | None = Field(
         default=None, description="directory or `s3://…` of an exported embedding model, served beside the other"
     )
-    embedding_model_alias: Annotated[tuple[str, ...], NoDecode] = Field(
+    embedding_model_alias: tuple[str, ...] = Field(
         default=(), description="further ids to serve the embedding model under, comma-separated"
     )
-    models: Annotated[tuple[NamedLocation, ...], NoDecode, BeforeValidator(parse_named_locations)] = Field(
+    models: Annotated[tuple[NamedLocation, ...], BeforeValidator(parse_named_locations)] = Field(
         default=(),
         description="further models, loaded on first use: locations or NAME=LOCATION, comma-separated",
     )
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         default=None,
         description="accepted keys, comma-separated, or a list as in a secret; none: open (refused on a public URL)",
     )
-    api_keys_from: Annotated[tuple[SecretPlace, ...], NoDecode, BeforeValidator(_secret_places)] = Field(
+    api_keys_from: Annotated[tuple[SecretPlace, ...], BeforeValidator(_secret_places)] = Field(
         default=(), description=f"where such a list is kept, comma-separated where there are several: {FORM}"
     )
     api_keys_ttl: int = Field(
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     deadline_margin_ms: int = Field(
         default=1500, ge=0, description="an answer ends this long before the Lambda's time is up"
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: tuple[str, ...] = Field(
         default=("*",), description="origins that browsers may call from, comma-separated; none: no CORS headers"
     )
     price_gb_second: float | None = Field(
@@ -141,10 +141,10 @@ class Settings(BaseSettings):
         return value
 
 
-class LambdaEnvironment(BaseSettings):
-    """What Lambda tells its runtime; absent on a laptop."""
+class LambdaEnvironment(BaseModel):
+    """What Lambda tells its runtime; absent on a laptop. Every field is `AWS_LAMBDA_` + its name in upper case."""
 
-    model_config = SettingsConfigDict(env_prefix="AWS_LAMBDA_", frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     runtime_api: str | None = Field(default=None, description="host:port of the Runtime API")
     initialization_type: str | None = Field(default=None, description="on-demand, provisioned-concurrency, snap-start")
@@ -163,6 +163,11 @@ class LambdaEnvironment(BaseSettings):
         return self.initialization_type in (None, "on-demand")
 
 
+def load_lambda_environment() -> LambdaEnvironment:
+    """From the environment. Raises ValidationError where Lambda writes them otherwise than it documents."""
+    return LambdaEnvironment.model_validate(_variables(_LAMBDA_PREFIX, LambdaEnvironment))
+
+
 def load_settings() -> Settings:
     """Settings from the environment. Raises ConfigurationError that names the variable and what is allowed."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
@@ -174,7 +179,8 @@ def load_settings() -> Settings:
             hint = f"did you mean {close[0]}?" if close else "known: " + ", ".join(sorted(known))
             raise ConfigurationError(f"{name} is not a setting: {hint}", param=name)
     try:
-        settings = Settings()
+        given = _variables(PREFIX, Settings)
+        settings = Settings.model_validate({name: text for name, text in given.items() if text})  # empty: the default
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
@@ -198,3 +204,13 @@ def load_settings() -> Settings:
             param="LLM_METRICS",
         )
     return settings
+
+
+def _variables(prefix: str, model: type[BaseModel]) -> dict[str, str]:
+    """The texts of the variables that are there, by field. A variable's name may be written in either case.
+
+    pydantic-settings reads them as well, and command lines, files and secrets: importing it was a twentieth of a start.
+    """
+    variables = {name.lower(): text for name, text in os.environ.items()}
+    names = {name: (prefix + name).lower() for name in model.model_fields}
+    return {name: variables[variable] for name, variable in names.items() if variable in variables}

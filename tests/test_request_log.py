@@ -8,7 +8,7 @@ from handler.bill import PUBLISHED_GB_SECOND
 from handler.errors import ConfigurationError
 from handler.record import RequestRecord
 from handler.request_log import request_log_of
-from handler.settings import LambdaEnvironment, load_settings
+from handler.settings import load_lambda_environment, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def begun(monkeypatch: pytest.MonkeyPatch, **variables: str) -> RequestRecord:
     """The first request's record, where the environment has these variables."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    log = request_log_of(load_settings(), LambdaEnvironment())
+    log = request_log_of(load_settings(), load_lambda_environment())
     log.ready(1000)
     return log.begin()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from handler.errors import ConfigurationError
-from handler.settings import load_settings
+from handler.settings import LambdaEnvironment, Settings, load_lambda_environment, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -11,7 +11,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in list(os.environ):
-        if name.startswith("LLM_"):
+        if name.startswith(("LLM_", "AWS_LAMBDA_")):
             monkeypatch.delenv(name)
 
 
@@ -58,6 +58,23 @@ def test_a_public_url_without_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_PORT", "")
     assert load_settings().port == 8000
+
+
+def test_a_variable_may_be_written_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("llm_port", "9000")
+    assert load_settings().port == 9000
+
+
+def test_only_loading_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PORT", "9000")
+    assert Settings().port == 8000
+
+
+def test_what_lambda_tells_is_read_and_its_other_variables_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
+    monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/llm")
+    assert load_lambda_environment() == LambdaEnvironment(runtime_api="127.0.0.1:9001", function_memory_size=1769)
 
 
 @pytest.mark.parametrize("level", ["warning", "error"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployment.plan import Plan, Resource
-from handler.settings import PREFIX, Settings
+from handler.settings import PREFIX, Settings, load_settings
 from model_export.recipes import DEFAULT, RECIPES
 from tests.template.conftest import translated
 
@@ -67,7 +67,7 @@ def test_the_function_starts_with_what_the_template_gives_it(plan: Plans, monkey
     given = variables(plan(**OPTIONAL))
     for name, value in given.items():
         monkeypatch.setenv(name, str(value))
-    settings = Settings()
+    settings = load_settings()
     assert (settings.mode, settings.public, settings.model_alias, settings.has_keys) == (
         "stream",
         False,
