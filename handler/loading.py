@@ -137,7 +137,7 @@ def begin_loading(
                 tokenizer=tokenizer,
                 chat_template=template,
                 end_token_ids=manifest.end_token_ids,
-                fingerprint=fingerprint(manifest, __version__),
+                fingerprint=fingerprint(manifest, choice.graph.file, __version__),
                 start_token_ids=tokenizer.start_ids,
                 bos_token_id=manifest.bos_token_id,
                 grammars=grammars,
