@@ -5,6 +5,8 @@ import pytest
 from handler.chat.fingerprint import fingerprint
 from handler.manifest import FileEntry, Graph, ModelManifest, Source
 
+GRAPH = "model.onnx"
+
 
 def manifest(**changes: object) -> ModelManifest:
     plain = ModelManifest(
@@ -24,17 +26,18 @@ def manifest(**changes: object) -> ModelManifest:
 
 
 def test_a_fingerprint_is_short_and_repeatable() -> None:
-    assert re.fullmatch(r"fp_[0-9a-f]{10}", fingerprint(manifest(), "1.0"))
-    assert fingerprint(manifest(), "1.0") == fingerprint(manifest(name="other", created=9), "1.0")
+    assert re.fullmatch(r"fp_[0-9a-f]{10}", fingerprint(manifest(), GRAPH, "1.0"))
+    assert fingerprint(manifest(), GRAPH, "1.0") == fingerprint(manifest(name="other", created=9), GRAPH, "1.0")
 
 
 @pytest.mark.parametrize(
-    ("changes", "version"),
+    ("changes", "graph", "version"),
     [
-        pytest.param({"files": {"model.onnx": FileEntry(sha256="1" * 64, size=1)}}, "1.0", id="a file"),
-        pytest.param({"end_token_ids": (1,)}, "1.0", id="the end tokens"),
-        pytest.param({}, "1.1", id="the engine"),
+        pytest.param({"files": {"model.onnx": FileEntry(sha256="1" * 64, size=1)}}, GRAPH, "1.0", id="a file"),
+        pytest.param({"end_token_ids": (1,)}, GRAPH, "1.0", id="the end tokens"),
+        pytest.param({}, "model.kernels.onnx", "1.0", id="the graph that runs"),
+        pytest.param({}, GRAPH, "1.1", id="the engine"),
     ],
 )
-def test_what_changes_answers_changes_the_fingerprint(changes: dict[str, object], version: str) -> None:
-    assert fingerprint(manifest(**changes), version) != fingerprint(manifest(), "1.0")
+def test_what_changes_answers_changes_the_fingerprint(changes: dict[str, object], graph: str, version: str) -> None:
+    assert fingerprint(manifest(**changes), graph, version) != fingerprint(manifest(), GRAPH, "1.0")
