@@ -8,99 +8,65 @@
 #include <string.h>
 
 #include "activations.h"
-#include "norms.h"
+#include "attention_tiles.h"
 
 enum { CHUNK_KEYS = 128 };
 // Query rows of one call: rows of the step times heads of the group, at least one row.
 enum { QUERIES = 96 };
+// Queries are multiplied by it, and weights are powers of two.
+#define LOG2_E 1.44269504f
+// So few queries read values where they lie.
+enum { FEW_QUERIES = 12 };
 
 // One sequence and one group: `heads` query heads that share a head of keys and values.
 typedef struct {
-  const float* queries;        // [step, heads, width], rotated and divided by √width
+  const float* queries;        // [step, heads, width], rotated and times log2(e) / √width
   const float *keys, *values;  // [positions, width]
   float* context;              // [step, heads, width] with `stride` from row to row
   size_t heads, width, past, stride;
 } Heads;
 
-// c[4 or fewer rows, 16] += a[rows, depth] · b[depth, 16]. `fresh`: c counts as zero.
-static inline __attribute__((always_inline)) void add_products(const float* a, size_t a_stride, const float* b, size_t b_stride,
-                                                               float* c, size_t c_stride, size_t depth, const int rows,
-                                                               int fresh) {
-  __m256 sums[4][2];
-#pragma GCC unroll 4
-  for (int r = 0; r < rows; r++)
-    for (int i = 0; i < 2; i++) sums[r][i] = fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(c + r * c_stride + 8 * i);
-  for (size_t k = 0; k < depth; k++) {
-    __m256 b0 = _mm256_loadu_ps(b + k * b_stride), b1 = _mm256_loadu_ps(b + k * b_stride + 8);
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-      __m256 by = _mm256_broadcast_ss(a + r * a_stride + k);
-      sums[r][0] = _mm256_fmadd_ps(by, b0, sums[r][0]);
-      sums[r][1] = _mm256_fmadd_ps(by, b1, sums[r][1]);
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < rows; r++)
-    for (int i = 0; i < 2; i++) _mm256_storeu_ps(c + r * c_stride + 8 * i, sums[r][i]);
+// What queries have seen of some keys: weights are 2^(score − largest), and `sums` of the values by their weights.
+typedef struct {
+  float *largest, *totals;  // [queries]
+  float* sums;              // [queries, width]
+} Seen;
+
+// 2^x for x <= 0, to about one unit in the last place; what is below -125 counts as that.
+static inline __m256 power_of_two(__m256 x) {
+  x = _mm256_max_ps(_mm256_set1_ps(-125.0f), x);
+  const __m256 n = _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), r = _mm256_sub_ps(x, n);
+  __m256 p = _mm256_set1_ps(1.54035304e-4f);
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.33335581e-3f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(9.61812911e-3f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(5.55041087e-2f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(2.40226507e-1f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(6.93147181e-1f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+  const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
 }
 
-// The same for any number of rows, and a number of columns that is a multiple of 16.
-static void matrix_product(const float* a, size_t a_stride, const float* b, size_t b_stride, float* c, size_t c_stride,
-                           size_t rows, size_t columns, size_t depth, int fresh) {
-  for (size_t n = 0; n < columns; n += 16)
-    for (size_t row = 0; row < rows; row += 4) {
-      const float* from = a + row * a_stride;
-      float* to = c + row * c_stride + n;
-      switch (rows - row) {
-        case 1: add_products(from, a_stride, b + n, b_stride, to, c_stride, depth, 1, fresh); break;
-        case 2: add_products(from, a_stride, b + n, b_stride, to, c_stride, depth, 2, fresh); break;
-        case 3: add_products(from, a_stride, b + n, b_stride, to, c_stride, depth, 3, fresh); break;
-        default: add_products(from, a_stride, b + n, b_stride, to, c_stride, depth, 4, fresh);
-      }
-    }
-}
-
-static inline void transpose8x8(const float* from, size_t from_stride, float* to, size_t to_stride) {
-  __m256 r[8], t[8];
-  for (size_t i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * from_stride);
-  for (int i = 0; i < 4; i++) {
-    t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-    t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-  }
-  for (int i = 0; i < 2; i++) {
-    r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
-    r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xEE);
-    r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
-    r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xEE);
-  }
-  for (size_t i = 0; i < 4; i++) {
-    _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-  }
-}
-
-// keys [count, width] → to [width, CHUNK_KEYS]; whoever reads further than `count` reads numbers that mean nothing.
-static void lay_keys(const float* keys, size_t count, size_t width, float* to) {
-  size_t k = 0;
-  for (; k + 8 <= count; k += 8)
-    for (size_t d = 0; d < width; d += 8) transpose8x8(keys + k * width + d, width, to + d * CHUNK_KEYS + k, CHUNK_KEYS);
-  for (; k < count; k++)
-    for (size_t d = 0; d < width; d++) to[d * CHUNK_KEYS + k] = keys[k * width + d];
-}
-
-// Scores of `seen` keys → their weights e^(score − largest), zeros behind them up to `count`; returns the weights' sum. `count`
+// Scores of `seen` keys → their weights 2^(score − largest), zeros behind them up to `count`; returns the weights' sum. `count`
 // is a multiple of 8.
 static inline float weigh(float* scores, size_t seen, size_t count, float largest) {
   const __m256 most = _mm256_set1_ps(largest);
   __m256 sum = _mm256_setzero_ps();
-  for (size_t i = seen; i < count; i++) scores[i] = -INFINITY;
-  for (size_t i = 0; i < count; i += 8) {
-    __m256 score = _mm256_loadu_ps(scores + i);
-    __m256 weight = exponential(_mm256_sub_ps(score, most));
-    weight = _mm256_and_ps(weight, _mm256_cmp_ps(score, _mm256_set1_ps(-INFINITY), _CMP_NEQ_UQ));
+  size_t i = 0;
+  for (; i + 8 <= seen; i += 8) {
+    __m256 weight = power_of_two(_mm256_sub_ps(_mm256_loadu_ps(scores + i), most));
     _mm256_storeu_ps(scores + i, weight);
     sum = _mm256_add_ps(sum, weight);
   }
+  if (i < seen) {
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), left = _mm256_set1_epi32((int)(seen - i));
+    const __m256 some = _mm256_castsi256_ps(_mm256_cmpgt_epi32(left, lanes));
+    __m256 weight = _mm256_and_ps(some, power_of_two(_mm256_sub_ps(_mm256_loadu_ps(scores + i), most)));
+    _mm256_storeu_ps(scores + i, weight);
+    sum = _mm256_add_ps(sum, weight);
+    i += 8;
+  }
+  for (; i < count; i += 8) _mm256_storeu_ps(scores + i, _mm256_setzero_ps());
   return sum_of(sum);
 }
 
@@ -113,48 +79,73 @@ static inline float largest_score(const float* scores, size_t seen) {
   return largest;
 }
 
-static inline float exponential1(float x) { return _mm256_cvtss_f32(exponential(_mm256_set1_ps(x))); }
+static inline float power_of_two1(float x) { return _mm256_cvtss_f32(power_of_two(_mm256_set1_ps(x))); }
 
-// Rows [begin, end) of the step. `laid` has room for [width, CHUNK_KEYS].
-static void attend(const Heads* h, size_t begin, size_t end, float* laid) {
-  const size_t width = h->width, queries = (end - begin) * h->heads, last = h->past + end;
-  float scores[queries][CHUNK_KEYS], sums[queries][width], largest[queries], totals[queries];
-  memset(sums, 0, sizeof sums);
-  for (size_t q = 0; q < queries; q++) {
-    largest[q] = -INFINITY;
-    totals[q] = 0;
-  }
-  for (size_t start = 0; start < last; start += CHUNK_KEYS) {
-    const size_t count = last - start < CHUNK_KEYS ? last - start : CHUNK_KEYS;
-    const size_t sixteens = (count + 15) / 16 * 16;
-    // The first row that sees any of this chunk.
-    const size_t row = start > h->past + begin ? start - h->past - begin : 0, first = row * h->heads;
-    lay_keys(h->keys + start * width, count, width, laid);
-    matrix_product(h->queries + begin * h->heads * width + first * width, width, laid, CHUNK_KEYS, scores[first], CHUNK_KEYS,
-                   queries - first, sixteens, width, 1);
-    for (size_t q = first; q < queries; q++) {
-      const size_t limit = h->past + begin + q / h->heads + 1 - start, seen = limit < count ? limit : count;
-      const float found = largest_score(scores[q], seen), before = largest[q];
-      largest[q] = found > before ? found : before;
-      const float total = weigh(scores[q], seen, sixteens, largest[q]);
-      if (largest[q] == before) {
-        totals[q] += total;
-        continue;
-      }
-      const float fade = exponential1(before - largest[q]);
-      totals[q] = fmaf(totals[q], fade, total);
-      const __m256 by = _mm256_set1_ps(fade);
-      for (size_t d = 0; d < width; d += 8)
-        _mm256_storeu_ps(sums[q] + d, _mm256_mul_ps(_mm256_loadu_ps(sums[q] + d), by));
-    }
-    matrix_product(scores[first], CHUNK_KEYS, h->values + start * width, width, sums[first], width, queries - first, width,
-                   count, 0);
+// The first of the rows from `begin` on that sees any of the keys from `start` on.
+static inline size_t first_row(const Heads* h, size_t begin, size_t start) {
+  return start > h->past + begin ? start - h->past : begin;
+}
+
+// Rows [begin, end) of the step, and of their keys the chunk from `start` on, of which the last row sees some.
+static void attend_chunk(const Heads* h, size_t begin, size_t end, size_t start, const Seen* to) {
+  const size_t width = h->width, last = h->past + end, row = first_row(h, begin, start), first = (row - begin) * h->heads;
+  const size_t queries = (end - row) * h->heads, count = last - start < CHUNK_KEYS ? last - start : CHUNK_KEYS;
+  const float *keys = h->keys + start * width, *values = h->values + start * width;
+  float scores[queries][CHUNK_KEYS], laid[(width > CHUNK_KEYS ? width : CHUNK_KEYS) * PANEL];
+  for (size_t k = 0; k < count; k += PANEL) {
+    lay_keys(keys + k * width, count - k < PANEL ? count - k : PANEL, width, laid);
+    panel_product(h->queries + row * h->heads * width, width, laid, PANEL, &scores[0][k], CHUNK_KEYS, queries, width,
+                  values + k * width);
   }
   for (size_t q = 0; q < queries; q++) {
-    const __m256 by = _mm256_set1_ps(1.0f / totals[q]);
-    float* to = h->context + (begin + q / h->heads) * h->stride + q % h->heads * width;
-    for (size_t d = 0; d < width; d += 8) _mm256_storeu_ps(to + d, _mm256_mul_ps(_mm256_loadu_ps(sums[q] + d), by));
+    const size_t limit = h->past + row + q / h->heads + 1 - start, seen = limit < count ? limit : count;
+    to->largest[first + q] = largest_score(scores[q], seen);
+    to->totals[first + q] = weigh(scores[q], seen, (count + 7) / 8 * 8, to->largest[first + q]);
   }
+  for (size_t n = 0; n < width; n += PANEL) {
+    const float* panel = values + n;
+    const int laid_out = queries > FEW_QUERIES;
+    if (laid_out) lay_values(panel, count, width, laid);
+    panel_product(scores[0], CHUNK_KEYS, laid_out ? laid : panel, laid_out ? PANEL : width, to->sums + first * width + n,
+                  width, queries, count, keys + CHUNK_KEYS * width + n * count);
+  }
+}
+
+// Adds to what query `q` has seen what it has seen of a chunk behind that.
+static inline void see_more(const Seen* seen, const Seen* more, size_t q, size_t width) {
+  const float before = seen->largest[q], now = more->largest[q], largest = before > now ? before : now;
+  const float fade = power_of_two1(before - largest), by = power_of_two1(now - largest);
+  const __m256 fades = _mm256_set1_ps(fade), bys = _mm256_set1_ps(by);
+  seen->largest[q] = largest;
+  seen->totals[q] = fmaf(seen->totals[q], fade, more->totals[q] * by);
+  for (size_t d = 0; d < width; d += 8) {
+    __m256 added = _mm256_mul_ps(_mm256_loadu_ps(more->sums + q * width + d), bys);
+    float* sum = seen->sums + q * width + d;
+    _mm256_storeu_ps(sum, _mm256_fmadd_ps(_mm256_loadu_ps(sum), fades, added));
+  }
+}
+
+// What the queries of one row have seen, those from `first` on, is what comes of the row.
+static inline void write_row(const Heads* h, size_t row, const Seen* seen, size_t first) {
+  for (size_t head = 0; head < h->heads; head++) {
+    const __m256 by = _mm256_set1_ps(1.0f / seen->totals[first + head]);
+    const float* sums = seen->sums + (first + head) * h->width;
+    float* to = h->context + row * h->stride + head * h->width;
+    for (size_t d = 0; d < h->width; d += 8) _mm256_storeu_ps(to + d, _mm256_mul_ps(_mm256_loadu_ps(sums + d), by));
+  }
+}
+
+// Rows [begin, end) of the step, and all their keys.
+static void attend(const Heads* h, size_t begin, size_t end) {
+  const size_t queries = (end - begin) * h->heads;
+  float largest[2][queries], totals[2][queries], sums[2][queries][h->width];
+  const Seen seen = {largest[0], totals[0], sums[0][0]}, more = {largest[1], totals[1], sums[1][0]};
+  attend_chunk(h, begin, end, 0, &seen);
+  for (size_t start = CHUNK_KEYS; start < h->past + end; start += CHUNK_KEYS) {
+    attend_chunk(h, begin, end, start, &more);
+    for (size_t q = (first_row(h, begin, start) - begin) * h->heads; q < queries; q++) see_more(&seen, &more, q, h->width);
+  }
+  for (size_t row = begin; row < end; row++) write_row(h, row, &seen, (row - begin) * h->heads);
 }
 
 // x[width] → rotated by the position's angles, times `scale`; halves are rotated against each other, as Llama does.

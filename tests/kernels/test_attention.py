@@ -81,18 +81,18 @@ def test_a_prompt_attends_as_arithmetic_says(operators: Path, length: int) -> No
     np.testing.assert_allclose(Attention(operators).step(qkv, [length - 1])[0], exact(qkv[0]), rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("widths", [[1] * 140, [7] * 20, [128, 12], [33, 1, 1, 105], [139, 1]])
+@pytest.mark.parametrize("widths", [[1] * 290, [7] * 41 + [3], [128, 162], [256, 1, 33], [33, 1, 1, 255], [289, 1]])
 def test_steps_of_any_width_leave_the_same_bits(operators: Path, widths: list[int]) -> None:
-    qkv = made_up(np.random.default_rng(1), 1, 140)
+    qkv = made_up(np.random.default_rng(1), 1, 290)
     whole, pieces = Attention(operators), Attention(operators, threads=2)
-    expected = whole.step(qkv, [139])
+    expected = whole.step(qkv, [289])
     found, begin = [], 0
     for width in widths:
         found.append(pieces.step(qkv[:, begin : begin + width], [begin + width - 1]))
         begin += width
     assert (np.concatenate(found, axis=1) == expected).all()
-    assert (pieces.keys[:, :, :140] == whole.keys[:, :, :140]).all()
-    assert (pieces.values[:, :, :140] == whole.values[:, :, :140]).all()
+    assert (pieces.keys[:, :, :290] == whole.keys[:, :, :290]).all()
+    assert (pieces.values[:, :, :290] == whole.values[:, :, :290]).all()
 
 
 def test_sequences_of_different_lengths_share_a_step_and_round_as_alone(operators: Path) -> None:
