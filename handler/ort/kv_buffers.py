@@ -26,13 +26,25 @@ _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
 def allocate(model: ModelManifest, rows: int, capacity: int) -> KV:
     """Buffers with nothing in them, and room for `capacity` positions."""
-    shapes = [(rows, int(spec.shape[1]), capacity + _SPARE, int(spec.shape[3])) for spec in model.graph.past]
-    return [np.empty(shape, np.float32) for shape in shapes]
+    return [np.empty(shape, np.float32) for shape in _shapes(model, rows, capacity)]
+
+
+def reallocate(kv: KV, length: int, model: ModelManifest, capacity: int) -> None:
+    """Puts buffers with room for `capacity` positions in the place of one sequence's, its first `length` positions in
+    them. One after the other, so that no more than one of them is there twice."""
+    for index, shape in enumerate(_shapes(model, 1, capacity)):
+        buffer = np.empty(shape, np.float32)
+        buffer[:, :, :length] = kv[index][:, :, :length]
+        kv[index] = buffer
+
+
+def _shapes(model: ModelManifest, rows: int, capacity: int) -> list[tuple[int, ...]]:
+    return [(rows, int(spec.shape[1]), capacity + _SPARE, int(spec.shape[3])) for spec in model.graph.past]
 
 
 def capacity(kv: KV) -> int:
-    """How many positions fit."""
-    return int(kv[0].shape[2]) - _SPARE
+    """How many positions fit: into the last buffer, which is the last to grow."""
+    return int(kv[-1].shape[2]) - _SPARE
 
 
 def capacity_for(model: ModelManifest, needed: int) -> int:

@@ -113,7 +113,12 @@ class SharedKVSession:
 
     def leave(self, needed: int) -> None:
         """Moves into buffers of its own, in which `needed` positions fit."""
-        self.move(kv_buffers.allocate(self._model, 1, kv_buffers.capacity_for(self._model, needed)), -1)
+        capacity = kv_buffers.capacity_for(self._model, needed)
+        if self.row >= 0:
+            self.move(kv_buffers.allocate(self._model, 1, capacity), -1)
+        else:
+            self._bound = None  # it would keep the old ones
+            kv_buffers.reallocate(self.kv, self.length, self._model, capacity)
 
     def move(self, kv: KV, row: int) -> None:
         """Goes on in `kv`, which is that row of the pool, or none of them (-1)."""
