@@ -1,6 +1,7 @@
 """Whether an exported model's files are the ones that its manifest names. Pure but for reading them."""
 
 import hashlib
+import mmap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,18 +43,20 @@ def describe_file(path: Path, report: Callable[[int], None] = lambda _read: None
 
 
 def sha256_file(path: Path) -> str:
-    """The file's sha256 in hex."""
-    digest = hashlib.sha256()
-    for part in _parts(path):
-        digest.update(part)
-    return digest.hexdigest()
+    """The file's sha256 in hex.
+
+    In one call over its mapped pages: it copies nothing, and asks for the GIL once. Who imports beside it gives that
+    back up to 5 ms later.
+    """
+    with path.open("rb") as file:
+        if path.stat().st_size == 0:  # which cannot be mapped
+            return hashlib.sha256().hexdigest()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+            return hashlib.sha256(pages).hexdigest()
 
 
 def _parts(path: Path) -> Iterator[memoryview]:
-    """The file in parts of `PART_BYTES`; each is overwritten by the next.
-
-    They are large: reading and hashing release the GIL, and who imports beside it gives it back up to 5 ms later.
-    """
+    """The file in parts of `PART_BYTES`; each is overwritten by the next."""
     with path.open("rb") as file, memoryview(bytearray(min(PART_BYTES, path.stat().st_size))) as part:
         while part and (count := file.readinto(part)):
             yield part[:count]
