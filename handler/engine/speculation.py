@@ -52,6 +52,7 @@ class Speculation:
         budget = Budget()
         self._budget = budget
         self._tokens = list(prompt_ids)
+        self._added: list[int] = []  # the answer's tokens that have not been followed yet
         self._past = _Source(Lookup(prompt_ids), DraftLength(budget, step_costs), predicted=False)
         prediction = _Source(
             Lookup(prediction_ids, answer_begins_here=True), DraftLength(budget, step_costs), predicted=True
@@ -61,12 +62,10 @@ class Speculation:
 
     def add(self, token_id: int) -> None:
         self._budget.earn()
-        self._tokens.append(token_id)
-        self._past.lookup.extend(token_id)
-        for source in self._sources:
-            source.lookup.follow(self._tokens)
+        self._added.append(token_id)
 
     def propose(self, most: int) -> Draft | None:
+        self._follow()
         for source in self._sources:
             matched = source.lookup.matched
             if token_ids := source.lookup.draft(source.length.best(matched, most)):
@@ -77,6 +76,14 @@ class Speculation:
     def verified(self, drafted: int, accepted: int) -> None:
         source, matched = self._proposed
         source.length.verified(matched, drafted, accepted)
+
+    def _follow(self) -> None:
+        for token_id in self._added:
+            self._tokens.append(token_id)
+            self._past.lookup.extend(token_id)
+            for source in self._sources:
+                source.lookup.follow(self._tokens)
+        self._added.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,10 @@
 """Where an answer is in a text that it may be repeating."""
 
+import pytest
+
 from handler.engine.lookup import LONGEST_MATCH, Lookup
+from handler.engine.speculation import Speculation
+from tests.fakes import STEP_COSTS
 
 TEXT = "the cat sat on the mat. the dog sat on the log. "
 
@@ -49,3 +53,13 @@ def test_an_answer_is_found_in_itself() -> None:
         lookup.extend(token_id)
         lookup.follow(tokens)
     assert lookup.draft(9) == (3, 4, 1, 2)
+
+
+@pytest.mark.parametrize("answer", ["the dog sat on the log. the cat", "no cat sat on the log.", TEXT, "?"])
+def test_a_guess_is_the_same_however_late_it_is_asked_for(answer: str) -> None:
+    often, late = (Speculation(tuple(map(ord, TEXT)), step_costs=STEP_COSTS) for _ in range(2))
+    for character in answer:
+        often.add(ord(character))
+        often.propose(4)
+        late.add(ord(character))
+    assert late.propose(4) == often.propose(4)
