@@ -90,9 +90,11 @@ static inline void store_quad4(float* y, __m256 sum) {
   _mm_storeu_ps(y, _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1)));
 }
 
-// For so many rows the weights are not laid anew; and so many share an unpacked quad, for which there are registers.
-enum { FEW_ROWS4 = 12, UNPACKED_ROWS = 4 };
+// So many rows share an unpacked quad, for which there are registers. For more the weights are laid anew.
+enum { FEW_ROWS4 = 3 };
 
+// Outputs [begin, end), four outputs at a time. Both ends are multiples of four, and near enough for the weights to stay in the
+// cache.
 static inline __attribute__((always_inline)) void few_rows(const Weights4* w, const Activations* x, const size_t rows, float* y,
                                                            size_t begin, size_t end) {
   const size_t whole = w->blocks / 2;
@@ -100,7 +102,7 @@ static inline __attribute__((always_inline)) void few_rows(const Weights4* w, co
     // The four outputs' values, and their scales, lie in one piece: that is what is asked for, line by line.
     const char* values = (const char*)(w->values + n * w->blocks * 16) + AHEAD;
     const char* scales = (const char*)(w->scales + n * w->blocks) + AHEAD / 4;
-    __m256 sums[UNPACKED_ROWS];
+    __m256 sums[FEW_ROWS4];
     for (size_t r = 0; r < rows; r++) sums[r] = _mm256_setzero_ps();
     for (size_t p = 0; p < whole; p++) {
       _mm_prefetch(values + p * 128, _MM_HINT_T0);
@@ -121,19 +123,10 @@ static inline __attribute__((always_inline)) void few_rows(const Weights4* w, co
   }
 }
 
-// Outputs [begin, end) of all rows, four outputs at a time. Both ends are multiples of four, and near enough for the weights
-// to stay in the cache.
 static void few_rows4(const Weights4* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end) {
-  for (size_t row = 0; row < rows; row += UNPACKED_ROWS) {
-    const Activations from = {x->blocks + row * x->pairs, x->pairs};
-    float* to = y + row * w->outputs;
-    switch (rows - row) {
-      case 1: few_rows(w, &from, 1, to, begin, end); break;
-      case 2: few_rows(w, &from, 2, to, begin, end); break;
-      case 3: few_rows(w, &from, 3, to, begin, end); break;
-      default: few_rows(w, &from, UNPACKED_ROWS, to, begin, end);
-    }
-  }
+  if (rows == 1) few_rows(w, x, 1, y, begin, end);
+  if (rows == 2) few_rows(w, x, 2, y, begin, end);
+  if (rows == 3) few_rows(w, x, 3, y, begin, end);
 }
 
 // Sixteen outputs of one block laid for `tile4`: in each 32-bit lane of a vector four channels of one output.
@@ -157,45 +150,81 @@ static inline void transpose8(const uint8_t* from, size_t stride, __m256i to[4])
   to[3] = _mm256_unpackhi_epi64(b, d);
 }
 
+enum { TILE_ROWS = 4, TILE_OUTPUTS = 16 };
+
+// Eight of the panel's outputs, from n on, of block b.
+static inline void lay_values4(const Weights4* w, size_t n, size_t b, size_t which, Panel4* panel) {
+  __m256i packed[4];
+  transpose8(w->values + (n * w->blocks + b) * 16, w->blocks * 16, packed);
+  for (int j = 0; j < 4; j++) {
+    panel->even[j][which] = _mm256_and_si256(packed[j], NIBBLES);
+    panel->odd[j][which] = _mm256_and_si256(_mm256_srli_epi16(packed[j], 4), NIBBLES);
+  }
+  panel->offsets[which] = _mm256_loadu_ps(w->offsets + b * w->outputs + n);
+}
+
+// Two blocks' scales of two outputs that have `stride` between them.
+static inline __m128 two_scales(const float* at, size_t stride) {
+  return _mm_castpd_ps(_mm_loadh_pd(_mm_load_sd((const double*)at), (const double*)(at + stride)));
+}
+
+// Two blocks' scales of four outputs, of which two have four outputs between them.
+static inline __m256 four_scales(const float* at, size_t stride) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(two_scales(at, stride)), two_scales(at + 4 * stride, stride), 1);
+}
+
 // Outputs n to n + 16: the even blocks, and behind them the odd ones.
 static void lay_panel4(const Weights4* w, size_t n, Panel4* laid) {
-  for (size_t b = 0; b < w->blocks; b++) {
-    Panel4* panel = laid + b / 2 + b % 2 * ((w->blocks + 1) / 2);
-    // The next outputs' values, a line of each.
-    for (size_t i = 0; i < 16 && b % 4 == 0; i++)
-      _mm_prefetch((const char*)(w->values + ((n + 16 + i) * w->blocks + b) * 16), _MM_HINT_T0);
-    for (size_t i = 0; i < 2; i++) {
-      const size_t start = (n + 8 * i) * w->blocks + b;
-      __m256i packed[4];
-      transpose8(w->values + start * 16, w->blocks * 16, packed);
-      for (int j = 0; j < 4; j++) {
-        panel->even[j][i] = _mm256_and_si256(packed[j], NIBBLES);
-        panel->odd[j][i] = _mm256_and_si256(_mm256_srli_epi16(packed[j], 4), NIBBLES);
-      }
-      const float* s = w->scales + start;
-      const size_t k = w->blocks;
-      panel->scales[i] = _mm256_setr_ps(s[0], s[k], s[2 * k], s[3 * k], s[4 * k], s[5 * k], s[6 * k], s[7 * k]);
-      panel->offsets[i] = _mm256_loadu_ps(w->offsets + b * w->outputs + n + 8 * i);
+  const size_t k = w->blocks, half = (k + 1) / 2;
+  for (size_t i = 0; i < 2; i++, n += 8) {
+    const float* s = w->scales + n * k;
+    for (size_t p = 0; p < k / 2; p++, s += 2) {
+      Panel4 *even = laid + p, *odd = laid + half + p;
+      lay_values4(w, n, 2 * p, i, even);
+      lay_values4(w, n, 2 * p + 1, i, odd);
+      const __m256 first = four_scales(s, k), second = four_scales(s + 2 * k, k);
+      even->scales[i] = _mm256_shuffle_ps(first, second, 0x88);
+      odd->scales[i] = _mm256_shuffle_ps(first, second, 0xDD);
+    }
+    if (k % 2) {
+      lay_values4(w, n, k - 1, i, laid + half - 1);
+      laid[half - 1].scales[i] = _mm256_setr_ps(s[0], s[k], s[2 * k], s[3 * k], s[4 * k], s[5 * k], s[6 * k], s[7 * k]);
     }
   }
 }
 
-enum { TILE_ROWS = 4, TILE_OUTPUTS = 16 };
+// Asks for a share of the next panel: as much as one block of it. Asked for at once, a panel would be more lines than a core
+// can wait for.
+static inline void ask_for4(const Weights4* next, size_t share) {
+  for (size_t line = 0; line < 4; line++) _mm_prefetch((const char*)(next->values + (share * 4 + line) * 64), _MM_HINT_T0);
+  _mm_prefetch((const char*)(next->scales + share * TILE_OUTPUTS), _MM_HINT_T0);
+  _mm_prefetch((const char*)(next->offsets + share * next->outputs), _MM_HINT_T0);
+}
 
-// TILE_ROWS rows times the panel's sixteen outputs: arithmetic sets the pace. `odd`: which blocks the panel holds, and
-// whether y has the sums of the others already.
-static inline void tile4(const Panel4* panel, size_t blocks, size_t odd, const Pair* x, size_t pairs, float* y, size_t stride) {
+// The even or the odd blocks of a panel.
+typedef struct {
+  const Panel4* panel;
+  size_t odd, first, blocks;  // `first`: how many of the panel's blocks lie before them
+} Half4;
+
+// Up to TILE_ROWS rows times the panel's sixteen outputs: arithmetic sets the pace. y has the sums of the even blocks
+// when those of the odd ones are added. `next`: weights to ask for meanwhile, or null.
+static inline __attribute__((always_inline)) void tile4(const Half4* half, const Weights4* next, const Pair* x, size_t pairs,
+                                                        const size_t rows, float* y, size_t stride) {
+  const size_t odd = half->odd;
+  const Panel4* panel = half->panel + half->first;
   __m256 sums[TILE_ROWS][2];
-  for (int r = 0; r < TILE_ROWS; r++) sums[r][0] = sums[r][1] = _mm256_setzero_ps();
-  for (size_t b = 0; b < blocks; b++, panel++) {
+  for (size_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = _mm256_setzero_ps();
+  for (size_t b = 0; b < half->blocks; b++, panel++) {
+    if (next) ask_for4(next, half->first + b);
     __m256i d[TILE_ROWS][2];
-    for (int r = 0; r < TILE_ROWS; r++) d[r][0] = d[r][1] = _mm256_setzero_si256();
+    for (size_t r = 0; r < rows; r++) d[r][0] = d[r][1] = _mm256_setzero_si256();
     // Not unrolled: eight sums and what one turn works on are all the registers that there are.
 #pragma GCC unroll 1
     for (int j = 0; j < 4; j++) {
       __m256i even0 = panel->even[j][0], even1 = panel->even[j][1], odd0 = panel->odd[j][0], odd1 = panel->odd[j][1];
 #pragma GCC unroll 4
-      for (int r = 0; r < TILE_ROWS; r++) {
+      for (size_t r = 0; r < rows; r++) {
         const Pair* pair = x + r * pairs + b;
         __m256i even4 = broadcast4(pair->even[odd] + 4 * j), odd4 = broadcast4(pair->odd[odd] + 4 * j);
         // Sixteen products in each 16 bits at the end: 16 · 15 · 127 fits.
@@ -206,7 +235,7 @@ static inline void tile4(const Panel4* panel, size_t blocks, size_t odd, const P
       }
     }
 #pragma GCC unroll 4
-    for (int r = 0; r < TILE_ROWS; r++) {
+    for (size_t r = 0; r < rows; r++) {
       const Pair* pair = x + r * pairs + b;
       __m256i eights = _mm256_set1_epi32(pair->eights[odd]);
       __m256 step = _mm256_set1_ps(pair->steps[odd]), total = _mm256_set1_ps(pair->sums[odd]);
@@ -218,35 +247,32 @@ static inline void tile4(const Panel4* panel, size_t blocks, size_t odd, const P
       }
     }
   }
-  for (int r = 0; r < TILE_ROWS; r++)
-    for (int i = 0; i < 2; i++) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t i = 0; i < 2; i++) {
       float* to = y + r * stride + 8 * i;
       _mm256_storeu_ps(to, odd ? _mm256_add_ps(_mm256_loadu_ps(to), sums[r][i]) : sums[r][i]);
     }
 }
 
-// Outputs [begin, end) of all rows, TILE_ROWS at least; `laid` has room for the blocks. The last tile covers rows that another
-// has covered already where they do not divide.
+// Outputs [begin, end) of all rows; both ends are multiples of sixteen. `laid` has room for the blocks.
 static void many_rows4(const Weights4* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end, Panel4* laid) {
-  const size_t half = (w->blocks + 1) / 2;
+  const size_t even = (w->blocks + 1) / 2, pairs = x->pairs, stride = w->outputs;
   for (size_t n = begin; n < end; n += TILE_OUTPUTS) {
     lay_panel4(w, n, laid);
-    for (size_t odd = 0; odd < 2 && odd < w->blocks; odd++) {
-      const Panel4* panel = laid + odd * half;
-      const size_t blocks = odd ? w->blocks - half : half;
-      size_t row = 0;
-      for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
-        tile4(panel, blocks, odd, x->blocks + row * x->pairs, x->pairs, y + row * w->outputs + n, w->outputs);
-      if (row < rows) {
-        // The rows that are left, and as many before them as make a tile, which come out as they are.
-        float kept[TILE_ROWS * TILE_OUTPUTS];
-        const size_t left = rows - row;
-        row = rows - TILE_ROWS;
-        for (size_t r = 0; r < TILE_ROWS; r++)
-          memcpy(kept + r * TILE_OUTPUTS, y + (row + r) * w->outputs + n, sizeof(float) * TILE_OUTPUTS);
-        tile4(panel, blocks, odd, x->blocks + row * x->pairs, x->pairs, kept, TILE_OUTPUTS);
-        for (size_t r = TILE_ROWS - left; r < TILE_ROWS; r++)
-          memcpy(y + (row + r) * w->outputs + n, kept + r * TILE_OUTPUTS, sizeof(float) * TILE_OUTPUTS);
+    const size_t after = n + TILE_OUTPUTS, start = after * w->blocks;
+    const Weights4 next = {w->values + start * 16, w->scales + start, w->offsets + after, w->outputs, w->blocks};
+    for (size_t odd = 0; odd < 2; odd++) {
+      const Half4 half = {laid, odd, odd ? even : 0, odd ? w->blocks - even : even};
+      for (size_t row = 0; row < rows; row += TILE_ROWS) {
+        const Pair* from = x->blocks + row * pairs;
+        const Weights4* ask = row ? NULL : &next;
+        float* to = y + row * stride + n;
+        switch (rows - row) {
+          case 1: tile4(&half, ask, from, pairs, 1, to, stride); break;
+          case 2: tile4(&half, ask, from, pairs, 2, to, stride); break;
+          case 3: tile4(&half, ask, from, pairs, 3, to, stride); break;
+          default: tile4(&half, ask, from, pairs, TILE_ROWS, to, stride);
+        }
       }
     }
   }
