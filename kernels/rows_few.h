@@ -9,7 +9,7 @@
 enum { FEW_OUTPUTS = 32 };
 enum { READERS = STEP_INPUTS / 2 };
 // For so many rows memory sets the pace.
-enum { FEW_ROWS = 6 };
+enum { FEW_ROWS = 3 };
 
 // Two activations, as many times as there are.
 static inline __m256i signed_pair(const uint8_t* at) {
@@ -37,7 +37,8 @@ static inline void add_step(const __m256i low[READERS], const __m256i high[READE
 
 static inline size_t few_outputs(const RowWeights* w) { return w->outputs / FEW_OUTPUTS * FEW_OUTPUTS; }
 
-// Sums [rows, few_outputs] over the inputs [begin, end), of which begin is a multiple of STEP_INPUTS, and end too or the last.
+// Sums [few_outputs / FEW_OUTPUTS, rows, FEW_OUTPUTS] over the inputs [begin, end), of which begin is a multiple of
+// STEP_INPUTS, and end too or the last.
 static inline __attribute__((always_inline)) void sum_rows(const RowWeights* w, const RowActivations* x, const size_t rows,
                                                            size_t begin, size_t end, int32_t* sums) {
   const size_t outputs = few_outputs(w), quarter = stride_of(end - begin) / READERS;
@@ -61,7 +62,7 @@ static inline __attribute__((always_inline)) void sum_rows(const RowWeights* w, 
         low[i] = _mm256_unpacklo_epi8(even, odd);
         high[i] = _mm256_unpackhi_epi8(even, odd);
       }
-      for (size_t r = 0; r < rows; r++) add_step(low, high, pairs[r], (__m256i*)(sums + r * outputs + n));
+      for (size_t r = 0; r < rows; r++) add_step(low, high, pairs[r], (__m256i*)(sums + n * rows + r * FEW_OUTPUTS));
     }
   }
 }
@@ -70,9 +71,6 @@ static void sum_few_rows(const RowWeights* w, const RowActivations* x, size_t ro
   if (rows == 1) sum_rows(w, x, 1, begin, end, sums);
   if (rows == 2) sum_rows(w, x, 2, begin, end, sums);
   if (rows == 3) sum_rows(w, x, 3, begin, end, sums);
-  if (rows == 4) sum_rows(w, x, 4, begin, end, sums);
-  if (rows == 5) sum_rows(w, x, 5, begin, end, sums);
-  if (rows == 6) sum_rows(w, x, 6, begin, end, sums);
 }
 
 // Adds up `shares` of sums, puts them in order and scales them.
@@ -85,7 +83,7 @@ static void finish_few_rows(const RowWeights* w, const RowActivations* x, size_t
       for (size_t i = 0; i < 4; i++) {
         s[i] = _mm256_setzero_si256();
         for (size_t share = 0; share < shares; share++)
-          s[i] = _mm256_add_epi32(s[i], *(const __m256i*)(sums + (share * rows + r) * outputs + n + 8 * i));
+          s[i] = _mm256_add_epi32(s[i], *(const __m256i*)(sums + share * rows * outputs + n * rows + r * FEW_OUTPUTS + 8 * i));
       }
       const __m256i ordered[4] = {_mm256_permute2x128_si256(s[0], s[1], 0x20), _mm256_permute2x128_si256(s[2], s[3], 0x20),
                                   _mm256_permute2x128_si256(s[0], s[1], 0x31), _mm256_permute2x128_si256(s[2], s[3], 0x31)};

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "norm_inputs.h"
-#include "rows_few.h"
 #include "rows_many.h"
+#include "rows_some.h"
 #include "tensors.h"
 
 // Of the largest panels on a thread's stack: 1 MiB.
@@ -35,7 +35,7 @@ static void round_row_to_bytes(void* argument, size_t row) {
 }
 
 static Status* round_rows_to_bytes(Api api, const Context* context, BytesRounding* rounding, size_t rows) {
-  if (rows > FEW_ROWS) return PARALLEL_FOR(api)(context, round_row_to_bytes, rows, 0, rounding);
+  if (rows >= WORTH_SHARING) return PARALLEL_FOR(api)(context, round_row_to_bytes, rows, 0, rounding);
   for (size_t row = 0; row < rows; row++) round_row_to_bytes(rounding, row);
   return NULL;
 }
@@ -61,7 +61,7 @@ static void share_of_inputs(void* argument, size_t index) {
   const size_t begin = index * share < inputs ? index * share : inputs, end = begin + share < inputs ? begin + share : inputs;
   for (size_t i = 0; i < p->matrices; i++) {
     int32_t* sums = p->sums + i * sums_of_matrix(p) + index * p->rows * few_outputs(p->weights);
-    sum_few_rows(p->weights + i, &p->x, p->rows, begin, end, sums);
+    (p->rows > FEW_ROWS ? sum_some_rows : sum_few_rows)(p->weights + i, &p->x, p->rows, begin, end, sums);
   }
 }
 
@@ -81,7 +81,7 @@ static void span_of_outputs(void* argument, size_t index) {
 
 static Status* multiply_rows(Api api, const Context* context, RowsProduct* p) {
   const size_t outputs = p->weights->outputs;
-  if (p->rows > FEW_ROWS) return PARALLEL_FOR(api)(context, span_of_outputs, (outputs + SPAN_OUTPUTS - 1) / SPAN_OUTPUTS, 0, p);
+  if (!p->shares) return PARALLEL_FOR(api)(context, span_of_outputs, (outputs + SPAN_OUTPUTS - 1) / SPAN_OUTPUTS, 0, p);
   Status* failed = PARALLEL_FOR(api)(context, share_of_inputs, p->shares, 0, p);
   for (size_t i = 0; i < p->matrices && !failed; i++) {
     const RowWeights* w = p->weights + i;
@@ -95,9 +95,9 @@ static Status* multiply_rows(Api api, const Context* context, RowsProduct* p) {
 // ---- what a product needs of memory, in lines: integers, steps, sums
 
 // As many as there are processors. Asked once: the C library reads a file for it, which takes longer than some products.
-static size_t shares_for(size_t rows) {
+static size_t shares_for(size_t rows, size_t inputs) {
   static long processors = 0;
-  if (rows > FEW_ROWS) return 0;
+  if (rows > SOME_ROWS || (rows > FEW_ROWS && inputs % STEP_INPUTS)) return 0;
   long known = __atomic_load_n(&processors, __ATOMIC_RELAXED);
   if (!known) {
     known = sysconf(_SC_NPROCESSORS_ONLN);
@@ -109,7 +109,7 @@ static size_t shares_for(size_t rows) {
 
 static size_t place_product(RowsProduct* p, char* memory) {
   const size_t stride = stride_of(p->weights->inputs), integers = lines(p->rows * stride), steps = lines(p->rows * sizeof(float));
-  p->shares = shares_for(p->rows);
+  p->shares = shares_for(p->rows, p->weights->inputs);
   p->x = (RowActivations){(uint8_t*)memory, (float*)(memory + integers), stride};
   p->sums = (int32_t*)(memory + integers + steps);
   return integers + steps + lines(p->matrices * sums_of_matrix(p) * sizeof(int32_t));

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model_export.direct import quantize
 from tests.kernels.one_operator import EPSILON, Array, session
 
-_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 33, 256)
+_ROWS = (*range(1, 20), 33, 256)  # each kernel's, to both sides of where the next takes over
 _InvalidArgument = ort.capi.onnxruntime_pybind11_state.InvalidArgument
 
 
@@ -42,12 +42,14 @@ def test_a_product_is_that_of_its_definition(operators: Path, inputs: int, outpu
     generator = np.random.default_rng(inputs * outputs)
     weights = _columns(generator, inputs, outputs)
     linear = _linear(operators, weights)
-    for rows in (1, 2, 3, 4, 9):
+    for rows in (1, 2, 3, 4, 8, 9, 16):
         x = generator.standard_normal((rows, inputs), np.float32)
         _close(linear.run(None, {"x": x})[0], _product(x, weights))
 
 
-@pytest.mark.parametrize(("inputs", "outputs"), [(576, 960), (577, 100)], ids=["whole", "with rests"])
+@pytest.mark.parametrize(
+    ("inputs", "outputs"), [(576, 960), (584, 100), (577, 100)], ids=["whole", "a step and outputs over", "with rests"]
+)
 def test_a_row_comes_out_the_same_in_any_company(operators: Path, inputs: int, outputs: int) -> None:
     generator = np.random.default_rng(1)
     linear = _linear(operators, _columns(generator, inputs, outputs))
@@ -57,7 +59,7 @@ def test_a_row_comes_out_the_same_in_any_company(operators: Path, inputs: int, o
         np.testing.assert_array_equal(linear.run(None, {"x": x[:rows]})[0], alone[:rows])
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7, 8, 13, 40])
 def test_the_heaviest_pairs_do_not_saturate(operators: Path, rows: int) -> None:
     """Neighbours whose magnitudes add up to 128, and activations at their ends, of the very signs of a column."""
     pairs = np.tile([[127, 1], [64, 64], [1, 127], [100, 28]], (40, 8, 1)).reshape(40, 64).T
@@ -87,7 +89,7 @@ def test_a_row_too_faint_to_divide_by_gives_zeros_and_its_neighbour_its_own(oper
     _close(product[1], _product(x[1], weights))
 
 
-@pytest.mark.parametrize("rows", [1, 9])
+@pytest.mark.parametrize("rows", [1, 4, 9])
 def test_what_is_no_number_makes_its_row_none_and_no_other(operators: Path, rows: int) -> None:
     generator = np.random.default_rng(9)
     x = generator.standard_normal((rows + 1, 64), np.float32)
@@ -147,7 +149,7 @@ def _inputs(rows: int) -> dict[str, Array]:
     return {name: generator.standard_normal((rows, _WIDTH), np.float32) for name in ("base", "added")}
 
 
-@pytest.mark.parametrize("rows", [1, 3, 4, 9])
+@pytest.mark.parametrize("rows", [1, 3, 4, 8, 9])
 @pytest.mark.parametrize("kind", _FUSED)
 def test_behind_a_norm_it_is_the_product_of_what_the_norm_gives(operators: Path, kind: str, rows: int) -> None:
     inputs, weights = _inputs(rows), _matrices(kind)
@@ -170,7 +172,7 @@ def test_behind_a_norm_it_is_the_product_of_what_the_norm_gives(operators: Path,
 def test_behind_a_norm_a_row_comes_out_the_same_in_any_company(operators: Path, kind: str) -> None:
     inputs, fused = _inputs(33), _fused(operators, kind)
     everything = fused.run(None, inputs)
-    for rows in (1, 2, 3, 4, 6):
+    for rows in (1, 2, 3, 4, 6, 8, 9, 16):
         part = fused.run(None, {name: value[-rows:] for name, value in inputs.items()})
         for alone, together in zip(part, everything, strict=True):
             np.testing.assert_array_equal(alone, together[-rows:])
