@@ -73,22 +73,20 @@ static void sum_few_rows(const RowWeights* w, const RowActivations* x, size_t ro
   if (rows == 3) sum_rows(w, x, 3, begin, end, sums);
 }
 
-// Adds up `shares` of sums, puts them in order and scales them.
-static void finish_few_rows(const RowWeights* w, const RowActivations* x, size_t rows, const int32_t* sums, size_t shares,
-                            float* y) {
+// Adds up `shares` of one row's sums, puts them in order and scales them into y[few_outputs].
+static void finish_few_outputs(const RowWeights* w, size_t rows, size_t row, const int32_t* sums, size_t shares, float step,
+                               float* y) {
   const size_t outputs = few_outputs(w);
-  for (size_t r = 0; r < rows; r++)
-    for (size_t n = 0; n < outputs; n += FEW_OUTPUTS) {
-      __m256i s[4];
-      for (size_t i = 0; i < 4; i++) {
-        s[i] = _mm256_setzero_si256();
-        for (size_t share = 0; share < shares; share++)
-          s[i] = _mm256_add_epi32(s[i], *(const __m256i*)(sums + share * rows * outputs + n * rows + r * FEW_OUTPUTS + 8 * i));
-      }
-      const __m256i ordered[4] = {_mm256_permute2x128_si256(s[0], s[1], 0x20), _mm256_permute2x128_si256(s[2], s[3], 0x20),
-                                  _mm256_permute2x128_si256(s[0], s[1], 0x31), _mm256_permute2x128_si256(s[2], s[3], 0x31)};
-      for (size_t i = 0; i < 4; i++)
-        _mm256_storeu_ps(y + r * w->outputs + n + 8 * i,
-                         scaled(ordered[i], _mm256_loadu_ps(w->scales + n + 8 * i), x->steps[r]));
+  for (size_t n = 0; n < outputs; n += FEW_OUTPUTS) {
+    __m256i s[4];
+    for (size_t i = 0; i < 4; i++) {
+      s[i] = _mm256_setzero_si256();
+      for (size_t share = 0; share < shares; share++)
+        s[i] = _mm256_add_epi32(s[i], *(const __m256i*)(sums + share * rows * outputs + n * rows + row * FEW_OUTPUTS + 8 * i));
     }
+    const __m256i ordered[4] = {_mm256_permute2x128_si256(s[0], s[1], 0x20), _mm256_permute2x128_si256(s[2], s[3], 0x20),
+                                _mm256_permute2x128_si256(s[0], s[1], 0x31), _mm256_permute2x128_si256(s[2], s[3], 0x31)};
+    for (size_t i = 0; i < 4; i++)
+      _mm256_storeu_ps(y + n + 8 * i, scaled(ordered[i], _mm256_loadu_ps(w->scales + n + 8 * i), step));
+  }
 }

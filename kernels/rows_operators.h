@@ -34,9 +34,10 @@ static void round_row_to_bytes(void* argument, size_t row) {
   }
 }
 
-static Status* round_rows_to_bytes(Api api, const Context* context, BytesRounding* rounding, size_t rows) {
-  if (rows >= WORTH_SHARING) return PARALLEL_FOR(api)(context, round_row_to_bytes, rows, 0, rounding);
-  for (size_t row = 0; row < rows; row++) round_row_to_bytes(rounding, row);
+// Does what there is to do for each row.
+static Status* each_row(Api api, const Context* context, void (*work)(void*, size_t), size_t rows, void* argument) {
+  if (rows >= WORTH_SHARING) return PARALLEL_FOR(api)(context, work, rows, 0, argument);
+  for (size_t row = 0; row < rows; row++) work(argument, row);
   return NULL;
 }
 
@@ -51,6 +52,7 @@ typedef struct {
   // Few rows: the inputs are shared out, and each share has sums of its own.
   size_t shares;
   int32_t* sums;  // [matrices, shares, rows, few_outputs]
+  BytesRounding* then;  // of the product, where another one follows
 } RowsProduct;
 
 static size_t sums_of_matrix(const RowsProduct* p) { return p->shares * p->rows * few_outputs(p->weights); }
@@ -65,10 +67,19 @@ static void share_of_inputs(void* argument, size_t index) {
   }
 }
 
-static void gate_rows(const RowsProduct* p, size_t begin, size_t end) {
+static void gate(const RowsProduct* p, size_t row, size_t begin, size_t end) {
+  const size_t at = row * p->weights->outputs + begin;
+  if (p->matrices == 2) gate_row(p->y[0] + at, p->y[1] + at, end - begin);
+}
+
+static void finish_row(void* argument, size_t row) {
+  const RowsProduct* p = argument;
   const size_t outputs = p->weights->outputs;
-  for (size_t row = 0; row < p->rows && p->matrices == 2; row++)
-    gate_row(p->y[0] + row * outputs + begin, p->y[1] + row * outputs + begin, end - begin);
+  for (size_t i = 0; i < p->matrices; i++)
+    finish_few_outputs(p->weights + i, p->rows, row, p->sums + i * sums_of_matrix(p), p->shares, p->x.steps[row],
+                       p->y[i] + row * outputs);
+  gate(p, row, 0, outputs);
+  if (p->then) round_row_to_bytes(p->then, row);
 }
 
 static void span_of_outputs(void* argument, size_t index) {
@@ -76,20 +87,19 @@ static void span_of_outputs(void* argument, size_t index) {
   const size_t outputs = p->weights->outputs, begin = index * SPAN_OUTPUTS;
   const size_t end = begin + SPAN_OUTPUTS < outputs ? begin + SPAN_OUTPUTS : outputs;
   for (size_t i = 0; i < p->matrices; i++) many_rows_of_bytes(p->weights + i, &p->x, p->rows, p->y[i], begin, end);
-  gate_rows(p, begin, end);
+  for (size_t row = 0; row < p->rows; row++) gate(p, row, begin, end);
 }
 
 static Status* multiply_rows(Api api, const Context* context, RowsProduct* p) {
-  const size_t outputs = p->weights->outputs;
-  if (!p->shares) return PARALLEL_FOR(api)(context, span_of_outputs, (outputs + SPAN_OUTPUTS - 1) / SPAN_OUTPUTS, 0, p);
-  Status* failed = PARALLEL_FOR(api)(context, share_of_inputs, p->shares, 0, p);
-  for (size_t i = 0; i < p->matrices && !failed; i++) {
-    const RowWeights* w = p->weights + i;
-    finish_few_rows(w, &p->x, p->rows, p->sums + i * sums_of_matrix(p), p->shares, p->y[i]);
-    if (few_outputs(w) < outputs) many_rows_of_bytes(w, &p->x, p->rows, p->y[i], few_outputs(w), outputs);
+  const size_t outputs = p->weights->outputs, few = few_outputs(p->weights);
+  if (p->shares) {
+    Status* failed = PARALLEL_FOR(api)(context, share_of_inputs, p->shares, 0, p);
+    for (size_t i = 0; i < p->matrices && few < outputs && !failed; i++)
+      many_rows_of_bytes(p->weights + i, &p->x, p->rows, p->y[i], few, outputs);
+    return failed ? failed : each_row(api, context, finish_row, p->rows, p);
   }
-  if (!failed) gate_rows(p, 0, outputs);
-  return failed;
+  Status* failed = PARALLEL_FOR(api)(context, span_of_outputs, (outputs + SPAN_OUTPUTS - 1) / SPAN_OUTPUTS, 0, p);
+  return failed || !p->then ? failed : each_row(api, context, round_row_to_bytes, p->rows, p->then);
 }
 
 // ---- what a product needs of memory, in lines: integers, steps, sums
@@ -138,7 +148,7 @@ static Status* rows_product(Api api, Context* context, const Tensor* x, const No
   if (!failed) {
     place_product(&product, memory);
     BytesRounding rounding = {x->data, norm, weights->inputs, product.x};
-    failed = round_rows_to_bytes(api, context, &rounding, x->rows);
+    failed = each_row(api, context, round_row_to_bytes, x->rows, &rounding);
   }
   if (!failed) failed = multiply_rows(api, context, &product);
   give_back(&scratch);
@@ -194,9 +204,9 @@ static Status* norm_rows_mlp(void* kernel, Context* context) {
     place_product(&gating, memory + 2 * inner);
     place_product(&last, memory + 2 * inner + first);
     BytesRounding before = {NULL, &norm, gate->inputs, gating.x}, between = {gating.y[0], NULL, down->inputs, last.x};
-    failed = round_rows_to_bytes(api, context, &before, rows);
+    gating.then = &between;
+    failed = each_row(api, context, round_row_to_bytes, rows, &before);
     if (!failed) failed = multiply_rows(api, context, &gating);
-    if (!failed) failed = round_rows_to_bytes(api, context, &between, rows);
     if (!failed) failed = multiply_rows(api, context, &last);
   }
   give_back(&scratch);

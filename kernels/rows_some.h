@@ -7,7 +7,7 @@
 
 #include "rows_few.h"
 
-enum { SOME_ROWS = 8 };
+enum { SOME_ROWS = 16 };
 // Rows that are multiplied at a time: their sums stay in registers.
 enum { GROUP_ROWS = 8 };
 // Inputs of a block. Its lines are half of the first cache where there are 512 outputs; smaller ones come sooner, where
