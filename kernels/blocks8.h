@@ -19,7 +19,7 @@ static inline __m256i dot8(__m256i w, __m256i x) {
   return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)), ONES);
 }
 
-// ---- one row: memory sets the pace
+// ---- one row or two: memory sets the pace
 
 static inline __m256i fold32(__m256i a, __m256i b) {
   __m256 x = _mm256_castsi256_ps(a), y = _mm256_castsi256_ps(b);
@@ -27,36 +27,39 @@ static inline __m256i fold32(__m256i a, __m256i b) {
                           _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0xDD)));
 }
 
-static inline __m256i read_dot8(const uint8_t* values, __m256i x) {
-  return dot8(signed8(_mm256_loadu_si256((const __m256i*)values)), x);
-}
+enum { FEW_ROWS8 = 2 };
 
 // Outputs [begin, end), four at a time.
-static void one_row8(const Weights8* w, const Pair* x, float* y, size_t begin, size_t end) {
+static inline __attribute__((always_inline)) void few_rows8(const Weights8* w, const Activations* x, const size_t rows, float* y,
+                                                            size_t begin, size_t end) {
   const size_t blocks = w->blocks;
   for (size_t n = begin; n < end; n += 4) {
     const uint8_t* v = w->values + n * blocks * 32;
     const float* s = w->scales + n * blocks;
-    __m128 sum = _mm_setzero_ps();
+    __m128 sums[FEW_ROWS8];
+    for (size_t r = 0; r < rows; r++) sums[r] = _mm_setzero_ps();
     for (size_t b = 0; b < blocks; b++) {
-      const Pair* pair = x + b / 2;
-      const uint8_t* at = v + b * 32;
       _mm_prefetch((const char*)v + b * 128 + AHEAD, _MM_HINT_T0);
       _mm_prefetch((const char*)v + b * 128 + AHEAD + 64, _MM_HINT_T0);
       if (b % 4 == 0) _mm_prefetch((const char*)s + b * 16 + AHEAD / 8, _MM_HINT_T0);
-      __m256i integers = _mm256_loadu_si256((const __m256i*)pair->channels[b % 2]);
-      __m256i d01 = fold32(read_dot8(at, integers), read_dot8(at + blocks * 32, integers));
-      __m256i d23 = fold32(read_dot8(at + 2 * blocks * 32, integers), read_dot8(at + 3 * blocks * 32, integers));
-      __m256i both = fold32(d01, d23);
-      __m128i d = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-      __m128 scale = _mm_setr_ps(s[b], s[b + blocks], s[b + 2 * blocks], s[b + 3 * blocks]);
-      sum = _mm_fmadd_ps(_mm_cvtepi32_ps(d), _mm_mul_ps(scale, _mm_set1_ps(pair->steps[b % 2])), sum);
+      __m256i values[4];
+      for (size_t i = 0; i < 4; i++) values[i] = signed8(_mm256_loadu_si256((const __m256i*)(v + (i * blocks + b) * 32)));
+      const __m128 scales = _mm_setr_ps(s[b], s[b + blocks], s[b + 2 * blocks], s[b + 3 * blocks]);
+      for (size_t r = 0; r < rows; r++) {
+        const Pair* pair = x->blocks + r * x->pairs + b / 2;
+        const __m256i integers = _mm256_loadu_si256((const __m256i*)pair->channels[b % 2]);
+        __m256i d01 = fold32(dot8(values[0], integers), dot8(values[1], integers));
+        __m256i d23 = fold32(dot8(values[2], integers), dot8(values[3], integers));
+        __m256i both = fold32(d01, d23);
+        __m128i d = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+        sums[r] = _mm_fmadd_ps(_mm_cvtepi32_ps(d), _mm_mul_ps(scales, _mm_set1_ps(pair->steps[b % 2])), sums[r]);
+      }
     }
-    _mm_storeu_ps(y + n, sum);
+    for (size_t r = 0; r < rows; r++) _mm_storeu_ps(y + r * w->outputs + n, sums[r]);
   }
 }
 
-// ---- several rows: they share what is laid of the weights
+// ---- more rows: they share what is laid of the weights
 
 // Eight outputs of one block: in each 32-bit lane of a vector four channels of one output.
 typedef struct {
@@ -112,7 +115,7 @@ static inline __attribute__((always_inline)) void tile8(const Panel8* panel, con
 
 // Outputs [begin, end) of all rows; both ends are multiples of four. `laid` has room for the blocks.
 static void some_rows8(const Weights8* w, const Activations* x, size_t rows, float* y, size_t begin, size_t end, Panel8* laid) {
-  const size_t whole = rows == 1 ? begin : end - (end - begin) % PANEL_OUTPUTS;
+  const size_t whole = rows <= FEW_ROWS8 ? begin : end - (end - begin) % PANEL_OUTPUTS;
   for (size_t n = begin; n < whole; n += PANEL_OUTPUTS) {
     lay_panel8(w, n, laid);
     const size_t after = n + PANEL_OUTPUTS;
@@ -128,6 +131,10 @@ static void some_rows8(const Weights8* w, const Activations* x, size_t rows, flo
       }
     }
   }
-  for (size_t row = 0; row < rows; row++)
-    one_row8(w, x->blocks + row * x->pairs, y + row * w->outputs, whole, end);
+  for (size_t row = 0; row < rows; row += FEW_ROWS8) {
+    const Activations from = {x->blocks + row * x->pairs, x->pairs};
+    float* to = y + row * w->outputs;
+    if (rows - row == 1) few_rows8(w, &from, 1, to, whole, end);
+    else few_rows8(w, &from, FEW_ROWS8, to, whole, end);
+  }
 }
