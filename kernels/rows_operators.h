@@ -52,18 +52,29 @@ typedef struct {
   // Few rows: the inputs are shared out, and each share has sums of its own.
   size_t shares;
   int32_t* sums;  // [matrices, shares, rows, few_outputs]
-  BytesRounding* then;  // of the product, where another one follows
+  BytesRounding* then;      // of the product, where another one follows
+  const RowWeights* after;  // with these
 } RowsProduct;
 
 static size_t sums_of_matrix(const RowsProduct* p) { return p->shares * p->rows * few_outputs(p->weights); }
 
+// Where share `index` of so many begins.
+static size_t share_begin(const RowWeights* w, size_t shares, size_t index) {
+  const size_t begin = index * stride_of((w->inputs + shares - 1) / shares);
+  return begin < w->inputs ? begin : w->inputs;
+}
+
 static void share_of_inputs(void* argument, size_t index) {
   const RowsProduct* p = argument;
-  const size_t inputs = p->weights->inputs, share = stride_of((inputs + p->shares - 1) / p->shares);
-  const size_t begin = index * share < inputs ? index * share : inputs, end = begin + share < inputs ? begin + share : inputs;
+  const size_t begin = share_begin(p->weights, p->shares, index), end = share_begin(p->weights, p->shares, index + 1);
   for (size_t i = 0; i < p->matrices; i++) {
-    int32_t* sums = p->sums + i * sums_of_matrix(p) + index * p->rows * few_outputs(p->weights);
-    (p->rows > FEW_ROWS ? sum_some_rows : sum_few_rows)(p->weights + i, &p->x, p->rows, begin, end, sums);
+    const RowWeights *w = p->weights + i, *next = i + 1 < p->matrices ? w + 1 : p->after ? p->after : w;
+    int32_t* sums = p->sums + i * sums_of_matrix(p) + index * p->rows * few_outputs(w);
+    const int8_t* from = next->values + share_begin(next, p->shares, index) * next->outputs;
+    if (p->rows > FEW_ROWS)
+      sum_some_rows(w, &p->x, p->rows, begin, end, from, sums);
+    else
+      sum_few_rows(w, &p->x, p->rows, begin, end, sums);
   }
 }
 
@@ -205,6 +216,7 @@ static Status* norm_rows_mlp(void* kernel, Context* context) {
     place_product(&last, memory + 2 * inner + first);
     BytesRounding before = {NULL, &norm, gate->inputs, gating.x}, between = {gating.y[0], NULL, down->inputs, last.x};
     gating.then = &between;
+    gating.after = down;
     failed = each_row(api, context, round_row_to_bytes, rows, &before);
     if (!failed) failed = multiply_rows(api, context, &gating);
     if (!failed) failed = multiply_rows(api, context, &last);

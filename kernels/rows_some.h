@@ -84,9 +84,10 @@ static inline void interleave(const RowActivations* x, size_t row, size_t rows, 
       memcpy(to, x->integers + (row + r) * x->stride + begin + step * STEP_INPUTS, STEP_INPUTS);
 }
 
-// As `sum_few_rows`, but the end too is a multiple of STEP_INPUTS: an input that is none has no weight that leaves its
+// As `sum_few_rows`, and asks for what is to be read `next` at last. But the end too is a multiple of STEP_INPUTS: an input that is none has no weight that leaves its
 // neighbour's product within 16 bits.
-static void sum_some_rows(const RowWeights* w, const RowActivations* x, size_t rows, size_t begin, size_t end, int32_t* sums) {
+static void sum_some_rows(const RowWeights* w, const RowActivations* x, size_t rows, size_t begin, size_t end,
+                          const int8_t* next, int32_t* sums) {
   const size_t outputs = few_outputs(w), inputs = end - begin;
   Laid laid[VECTORS * LAID_STEPS];
   uint8_t grouped[rows * inputs + 1];
@@ -96,7 +97,7 @@ static void sum_some_rows(const RowWeights* w, const RowActivations* x, size_t r
   for (size_t k = 0; k < inputs; k += LAID_INPUTS) {
     const size_t steps = (inputs - k < LAID_INPUTS ? inputs - k : LAID_INPUTS) / STEP_INPUTS;
     const int8_t* at = w->values + (begin + k) * w->outputs;
-    const char* ahead = (const char*)at + LAID_INPUTS * w->outputs;
+    const char* ahead = (const char*)(k + LAID_INPUTS < inputs ? at + LAID_INPUTS * w->outputs : next);
     for (size_t n = 0; n < outputs; n += FEW_OUTPUTS, ahead += VECTORS * LAID_STEPS * LINE) {
       lay_outputs(w, at + n, steps, laid);
       for (size_t r = 0; r < rows; r += GROUP_ROWS) {
