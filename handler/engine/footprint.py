@@ -2,9 +2,9 @@
 
 from handler.frozen import dataclass
 
-# Buffers are copied when sequences join others: old and new are there at once, rows are as long as the longest, and what
-# was freed is not at once the system's. Measured with SmolLM2-135M: 1.1 times the KV for one answer of 8,000 tokens, 2.1
-# times for four of 1,050.
+# Buffers are copied when sequences join others: old and new are there at once, rows are as long as the longest, and
+# what was freed is not at once the system's. Measured with SmolLM2-135M: 1.1 times the KV for one answer of 8,000
+# tokens, 2.1 times for four of 1,050.
 _COPIES = 2.5
 
 
