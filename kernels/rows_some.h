@@ -84,8 +84,8 @@ static inline void interleave(const RowActivations* x, size_t row, size_t rows, 
       memcpy(to, x->integers + (row + r) * x->stride + begin + step * STEP_INPUTS, STEP_INPUTS);
 }
 
-// As `sum_few_rows`, and asks for what is to be read `next` at last. But the end too is a multiple of STEP_INPUTS: an input that is none has no weight that leaves its
-// neighbour's product within 16 bits.
+// As `sum_few_rows`, and asks for what is to be read `next` at last. But the end too is a multiple of STEP_INPUTS: an input that
+// is none has no weight that leaves its neighbour's product within 16 bits.
 static void sum_some_rows(const RowWeights* w, const RowActivations* x, size_t rows, size_t begin, size_t end,
                           const int8_t* next, int32_t* sums) {
   const size_t outputs = few_outputs(w), inputs = end - begin;

@@ -129,7 +129,7 @@ class Turn:
     async def streamed(
         self,
         prepare: Callable[[int], Prepared[E]],
-        render: Callable[[AsyncIterator[E]], AsyncGenerator[bytes, None]],
+        render: Callable[[AsyncIterator[Sequence[E]]], AsyncGenerator[bytes, None]],
         *,
         headers: Mapping[str, str],
         failure: Callable[[EndpointError], bytes] = error_event,
@@ -148,7 +148,7 @@ class Turn:
     async def whole(
         self,
         prepare: Callable[[int], Prepared[E]],
-        fold: Callable[[AsyncIterator[E]], Awaitable[JsonObject | str | None]],
+        fold: Callable[[AsyncIterator[Sequence[E]]], Awaitable[JsonObject | str | None]],
         *,
         headers: Mapping[str, str],
     ) -> Response:

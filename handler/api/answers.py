@@ -1,6 +1,6 @@
 """An answer's events as HTTP wants them: streamed chunk by chunk, or folded into one object. One source for both."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
 from handler.api.chunks import AnswerForm, Chunks, Envelope
 from handler.api.folding import Folding
@@ -19,13 +19,18 @@ from handler.record import RequestRecord
 
 
 async def stream_answer(
-    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, form: AnswerForm
+    bursts: AsyncIterator[Sequence[ChatEvent]], envelope: Envelope, record: RequestRecord, form: AnswerForm
 ) -> AsyncGenerator[bytes, None]:
-    """Server-sent events. The first come before the prompt is run."""
+    """Server-sent events, those of a burst together. The first come before the prompt is run."""
     chunks = Chunks(envelope, form)
-    for first in chunks.first():
-        yield event(first)
-    async for item in events:
+    yield b"".join(map(event, chunks.first()))
+    async for burst in bursts:
+        if told := b"".join(_told(burst, chunks, record, form)):
+            yield told
+
+
+def _told(burst: Sequence[ChatEvent], chunks: Chunks, record: RequestRecord, form: AnswerForm) -> Iterator[bytes]:
+    for item in burst:
         _note(record, item)
         match item:
             case TextDelta(text=text, tokens=tokens) if text or tokens:
@@ -45,15 +50,16 @@ async def stream_answer(
 
 
 async def fold_answer(
-    events: AsyncIterator[ChatEvent], envelope: Envelope, record: RequestRecord, form: AnswerForm
+    bursts: AsyncIterator[Sequence[ChatEvent]], envelope: Envelope, record: RequestRecord, form: AnswerForm
 ) -> JsonObject | None:
     """The same deltas as one `chat.completion`; None if they ended early because nobody waits any more."""
     folding = Folding(form)
-    async for item in events:
-        _note(record, item)
-        folding.add(item)
-        if isinstance(item, Finished):
-            return folding.completion(envelope, item.usage, record.told_cost())
+    async for burst in bursts:
+        for item in burst:
+            _note(record, item)
+            folding.add(item)
+            if isinstance(item, Finished):
+                return folding.completion(envelope, item.usage, record.told_cost())
     return None
 
 

@@ -1,6 +1,6 @@
 """A completion's events as HTTP wants them: streamed chunk by chunk, or folded into one object. One source for both."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
 from handler.api.chunks import Envelope, dumps
 from handler.api.completion_objects import Pieces, completion_object, whole_choices
@@ -21,12 +21,20 @@ class CompletionForm:
 
 
 async def stream_completion(
-    events: AsyncIterator[CompletionEvent], envelope: Envelope, record: RequestRecord, form: CompletionForm
+    bursts: AsyncIterator[Sequence[CompletionEvent]], envelope: Envelope, record: RequestRecord, form: CompletionForm
 ) -> AsyncGenerator[bytes, None]:
-    """Server-sent events."""
+    """Server-sent events, those of a burst together."""
     pieces = Pieces(form.written)
+    async for burst in bursts:
+        if told := b"".join(_told(burst, pieces, envelope, record, form)):
+            yield told
+
+
+def _told(
+    burst: Sequence[CompletionEvent], pieces: Pieces, envelope: Envelope, record: RequestRecord, form: CompletionForm
+) -> Iterator[bytes]:
     no_usage: JsonObject = {"usage": None} if form.include_usage else {}
-    async for item in events:
+    for item in burst:
         _note(record, item)
         if (piece := pieces.of(item)) is not None:
             yield event(dumps(completion_object(envelope, [piece]) | no_usage))
@@ -37,18 +45,19 @@ async def stream_completion(
 
 
 async def fold_completion(
-    events: AsyncIterator[CompletionEvent], envelope: Envelope, record: RequestRecord, form: CompletionForm
+    bursts: AsyncIterator[Sequence[CompletionEvent]], envelope: Envelope, record: RequestRecord, form: CompletionForm
 ) -> JsonObject | None:
     """The same pieces as one object; None if they ended early because nobody waits any more."""
     pieces = Pieces(form.written)
     told: list[JsonObject] = []
-    async for item in events:
-        _note(record, item)
-        if (piece := pieces.of(item)) is not None:
-            told.append(piece)
-        elif isinstance(item, Finished):
-            choices = whole_choices(told, logprobs=form.written is not None)
-            return completion_object(envelope, choices, item.usage, record.told_cost())
+    async for burst in bursts:
+        for item in burst:
+            _note(record, item)
+            if (piece := pieces.of(item)) is not None:
+                told.append(piece)
+            elif isinstance(item, Finished):
+                choices = whole_choices(told, logprobs=form.written is not None)
+                return completion_object(envelope, choices, item.usage, record.told_cost())
     return None
 
 

@@ -2,7 +2,7 @@
 answer written in one go would hold up the streams beside it."""
 
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +18,25 @@ _EXACT = "%.9g"  # digits that tell any two 32-bit floats apart
 
 
 async def fold_embeddings(
-    events: AsyncIterator[EmbeddingEvent], *, model: str, count: int, as_base64: bool, record: RequestRecord
+    bursts: AsyncIterator[Sequence[EmbeddingEvent]], *, model: str, count: int, as_base64: bool, record: RequestRecord
 ) -> str | None:
-    """A `CreateEmbeddingResponse` of `count` embeddings in the order they were asked for; None if the events ended
+    """A `CreateEmbeddingResponse` of `count` embeddings in the order they were asked for; None if the bursts ended
     early because nobody waits any more."""
     write = _base64 if as_base64 else _numbers
     items = [""] * count
-    async for event in events:
-        if isinstance(event, Embedded):
-            for index, vector in zip(event.indices, event.vectors, strict=True):
-                items[index] = _item(index, vector, write)
-        elif isinstance(event, Finished):
-            record.finished(event.usage)
-            tokens = event.usage.prompt_tokens
-            cost = record.told_cost()
-            told: JsonObject = {} if cost is None else {"cost": cost}
-            usage = dumps({"prompt_tokens": tokens, "total_tokens": tokens, **told})
-            data = ",".join(items)
-            return f'{{"object":"list","data":[{data}],"model":{dumps(model)},"usage":{usage}}}'
+    async for burst in bursts:
+        for event in burst:
+            if isinstance(event, Embedded):
+                for index, vector in zip(event.indices, event.vectors, strict=True):
+                    items[index] = _item(index, vector, write)
+            elif isinstance(event, Finished):
+                record.finished(event.usage)
+                tokens = event.usage.prompt_tokens
+                cost = record.told_cost()
+                told: JsonObject = {} if cost is None else {"cost": cost}
+                usage = dumps({"prompt_tokens": tokens, "total_tokens": tokens, **told})
+                data = ",".join(items)
+                return f'{{"object":"list","data":[{data}],"model":{dumps(model)},"usage":{usage}}}'
     return None
 
 

@@ -42,7 +42,7 @@ class StreamFailed(Exception):
 
 
 class EventStream(Response):
-    """Sends each event as soon as it is there, and stops where nobody listens any more.
+    """Sends what `events` give, one event or several, as soon as it is there; stops where nobody listens any more.
 
     After a StreamFailed the body just ends, unless the server has announced that it tells its own side of a failure.
 

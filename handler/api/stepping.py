@@ -65,8 +65,9 @@ class EngineThread:
             self._thread.join()
 
     def stream(self, start: Callable[[], Iterator[T]], held: ExitStack | None = None) -> "Stream[T]":
-        """The items of `start()` but its Steps; called, run and closed on the engine thread. Use within a running event
-        loop. `held` is left, on the engine thread, when nothing more will be computed."""
+        """The items of `start()` between its Steps, one burst of them after the other; called, run and closed on the
+        engine thread. Use within a running event loop. `held` is left, on the engine thread, when nothing more will
+        be computed."""
         stream = Stream(self, start, held or ExitStack())
         self._submit(stream)
         return stream
@@ -141,7 +142,8 @@ class _End:
 
 
 class Stream(Generic[T]):
-    """An async iterator over what the engine thread computes. Ends early, without an error, when cancelled."""
+    """An async iterator over what the engine thread computes: bursts, of what one step gave or, where there are no
+    steps, of one item. Ends early, without an error, when cancelled."""
 
     def __init__(self, engine: EngineThread, start: Callable[[], Iterator[T]], held: ExitStack) -> None:
         self._engine = engine
@@ -149,7 +151,7 @@ class Stream(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._start = start
         self._iterator: Iterator[T] | None = None
-        self._items: asyncio.Queue[T | _End] = asyncio.Queue()
+        self._bursts: asyncio.Queue[list[T] | _End] = asyncio.Queue()
         self._has_steps = False
         self._ahead = 0  # items computed; written by the engine thread only
         self._begun = deque([0], maxlen=LOOKAHEAD - 1)  # how many there were when each of the last bursts of them began
@@ -160,24 +162,24 @@ class Stream(Generic[T]):
     def __aiter__(self) -> "Stream[T]":
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> list[T]:
         if self.cancelled:
             raise StopAsyncIteration
-        item = await self._items.get()
-        if isinstance(item, _End):
-            self._items.put_nowait(_End())  # asked again, it ends again
-            if item.error is not None:
-                raise item.error
+        burst = await self._bursts.get()
+        if isinstance(burst, _End):
+            self._bursts.put_nowait(_End())  # asked again, it ends again
+            if burst.error is not None:
+                raise burst.error
             raise StopAsyncIteration
-        self._taken += 1
+        self._taken += len(burst)
         self._engine.consumed(self)
-        return item
+        return burst
 
     def cancel(self) -> None:
         """Stops the computing at the next step and ends the iteration. Idempotent; call on the event loop."""
         if not self.cancelled:
             self.cancelled = True
-            self._items.put_nowait(_End())
+            self._bursts.put_nowait(_End())
             self._engine.consumed(self)
 
     @property
@@ -191,32 +193,37 @@ class Stream(Generic[T]):
         if self.has_to_run:  # it had to wait for its consumer
             return True
         self.step = None
-        before = self._ahead
+        burst: list[T] = []
         try:
             if self._iterator is None:
                 self._iterator = self._start()
             while not isinstance(item := next(self._iterator), Step):
-                self._ahead += 1
-                if not _post(self._loop, self._items.put_nowait, item):
-                    self.cancelled = True
+                burst.append(item)
                 if not self._has_steps:
                     break
             else:
                 self.step, self._has_steps = item, True
         except StopIteration:
-            return self._end(None)
+            return self._end(burst, None)
         except Exception as error:  # whatever it is, it belongs to the consumer
-            return self._end(error)
-        if self._ahead > before:
-            self._begun.append(before)
+            return self._end(burst, error)
+        self._tell(burst)
         return True
 
     def must_wait(self) -> bool:
         return self._taken < self._begun[0] and not self.cancelled
 
-    def _end(self, error: Exception | None) -> bool:
+    def _tell(self, burst: list[T]) -> None:
+        if burst:
+            self._begun.append(self._ahead)
+            self._ahead += len(burst)
+            if not _post(self._loop, self._bursts.put_nowait, burst):
+                self.cancelled = True
+
+    def _end(self, burst: list[T], error: Exception | None) -> bool:
         self._held.close()  # before anybody knows of the end: whoever asks next finds what was held free
-        _post(self._loop, self._items.put_nowait, _End(error))
+        self._tell(burst)
+        _post(self._loop, self._bursts.put_nowait, _End(error))
         return False
 
     def _close(self) -> None:

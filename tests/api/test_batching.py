@@ -44,7 +44,7 @@ def answer(decoder: PrefixDecoder, params: GenerationParams) -> Iterator[Event]:
 
 
 async def items(stream: Stream[Event]) -> list[Event]:
-    return [event async for event in stream]
+    return [event async for burst in stream for event in burst]
 
 
 @pytest.mark.parametrize("batching", [True, False])
@@ -68,6 +68,13 @@ async def test_one_request_shares_steps_among_its_choices_even_where_answers_tak
     engine.close()
 
 
+async def test_what_a_step_gives_comes_at_once() -> None:
+    engine = EngineThread()
+    bursts = [burst async for burst in engine.stream(lambda: answer(PrefixDecoder(), replace(LONG, n=3, max_tokens=5)))]
+    assert [len(burst) for burst in bursts] == [3, 3, 3, 3, 7]  # at last with the ends of the choices and of the answer
+    engine.close()
+
+
 async def test_a_reader_that_falls_behind_stops_its_own_answer_only() -> None:
     decoder, engine = PrefixDecoder(), EngineThread()
     stepped = []
@@ -88,10 +95,10 @@ async def test_one_that_is_cancelled_leaves_the_others_untouched_and_its_memory_
     decoder, engine = PrefixDecoder(), EngineThread()
     leaving = engine.stream(lambda: answer(decoder, replace(LONG, max_tokens=None)))
     staying = engine.stream(lambda: answer(decoder, LONG))
-    seen = [await anext(staying)]
+    seen = await anext(staying)
     first = await anext(leaving)
     leaving.cancel()
-    assert [event async for event in leaving if event != first][LOOKAHEAD:] == []
+    assert [burst async for burst in leaving if burst != first][LOOKAHEAD:] == []
     seen += await items(staying)
     assert seen == told(answer(PrefixDecoder(), LONG))
     await items(engine.stream(lambda: answer(decoder, replace(LONG, max_tokens=1))))
@@ -145,7 +152,7 @@ async def test_what_has_no_steps_takes_turns_with_what_has() -> None:
     begun.wait()  # or the thread might see the first of the next two without the second
     numbers, events = engine.stream(batches), engine.stream(watched)
     started.set()
-    assert [item async for item in numbers] == [0, 1, 2, 3]
+    assert [item async for item in numbers] == [[0], [1], [2], [3]]
     assert await items(events) == told(answer(PrefixDecoder(), replace(LONG, max_tokens=4)))
     assert order[:4] == ["batch", "step"] * 2
     engine.close()

@@ -244,9 +244,9 @@ async def test_a_client_that_leaves_stops_the_computing(
     assert entry["stream"] is stream
 
 
-async def test_an_answer_is_not_over_with_its_first_choice(caplog: pytest.LogCaptureFixture) -> None:
-    # The start, two roles, and then of six tokens and two ends all but two.
-    caller = Caller({**HI, "stream": True, "n": 2, "max_tokens": 3}, patience=8, leaves_by="send")
+async def test_a_client_that_leaves_before_the_last_step_has_left(caplog: pytest.LogCaptureFixture) -> None:
+    # The start, the roles, and what one of three steps gave.
+    caller = Caller({**HI, "stream": True, "n": 2, "max_tokens": 3}, patience=3, leaves_by="send")
     with caplog.at_level(logging.INFO, "handler.access"):
         await caller.call(make_app(ScriptedDecoder(ENDLESS)))
     (entry,) = [json.loads(record.getMessage()) for record in caplog.records if record.name == "handler.access"]

@@ -1,7 +1,7 @@
 """Objects of an answer: golden bytes, the specification's shapes, and the hot path equal to the plain one."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -88,14 +88,15 @@ def record() -> RequestRecord:
     return RequestRecord(request_id="req_1", method="POST", path="/v1/chat/completions")
 
 
-async def events(items: tuple[ChatEvent, ...]) -> AsyncIterator[ChatEvent]:
-    for item in items:
-        yield item
+async def events(items: tuple[ChatEvent, ...], burst: int = 1) -> AsyncIterator[Sequence[ChatEvent]]:
+    for start in range(0, len(items), burst):
+        yield items[start : start + burst]
 
 
-async def stream(name: str) -> str:
+async def stream(name: str, burst: int = 1) -> str:
     items, form = SCENES[name]
-    return b"".join([chunk async for chunk in stream_answer(events(items), ENVELOPE, record(), form)]).decode()
+    answer = stream_answer(events(items, burst), ENVELOPE, record(), form)
+    return b"".join([chunk async for chunk in answer]).decode()
 
 
 async def fold(name: str) -> JsonObject:
@@ -106,8 +107,17 @@ async def fold(name: str) -> JsonObject:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_a_stream_is_byte_for_byte_the_golden_one(name: str) -> None:
-    assert await stream(name) == (GOLDEN / f"{name}.sse").read_text()
+@pytest.mark.parametrize("burst", [1, 2, 100])
+async def test_a_stream_is_byte_for_byte_the_golden_one(name: str, burst: int) -> None:
+    assert await stream(name, burst) == (GOLDEN / f"{name}.sse").read_text()
+
+
+async def test_an_answer_is_not_over_with_its_first_choice() -> None:
+    ends = (Stopped(choice=0, reason="stop"), TextDelta(choice=1, text="more"), Stopped(choice=1, reason="length"))
+    noted = record()
+    answer = stream_answer(events((*ends, Finished(usage=USAGE))), ENVELOPE, noted, AnswerForm(choices=2))
+    over = [noted.complete async for _ in answer]
+    assert over == [False, False, False, False, True]
 
 
 @pytest.mark.parametrize("name", SCENES)

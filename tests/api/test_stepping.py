@@ -11,7 +11,7 @@ from handler.api.stepping import LOOKAHEAD, EngineThread
 
 async def alive(engine: EngineThread) -> bool:
     """Whether the engine still takes turns."""
-    return [item async for item in engine.stream(lambda: iter([1]))] == [1]
+    return [item async for item in engine.stream(lambda: iter([1]))] == [[1]]
 
 
 async def test_items_arrive_in_order_and_come_from_one_other_thread() -> None:
@@ -23,7 +23,7 @@ async def test_items_arrive_in_order_and_come_from_one_other_thread() -> None:
             yield i
 
     engine = EngineThread()
-    assert [item async for item in engine.stream(items)] == [0, 1, 2, 3, 4]
+    assert [item async for item in engine.stream(items)] == [[0], [1], [2], [3], [4]]
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
@@ -80,7 +80,7 @@ async def test_a_cancelled_answer_ends_and_is_closed_within_its_next_step() -> N
     first = await anext(stream)
     stream.cancel()
     stream.cancel()
-    assert [first] + [item async for item in stream] == [0]
+    assert [first] + [item async for item in stream] == [[0]]
     assert await asyncio.to_thread(closed.wait, 10)
     assert len(computed) <= 1 + LOOKAHEAD
 
@@ -99,7 +99,7 @@ async def test_an_answer_that_is_cancelled_before_its_first_step_never_starts() 
     blocker = engine.stream(blocking)
     engine.stream(items).cancel()
     hold.set()
-    assert [item async for item in blocker] == [True]
+    assert [item async for item in blocker] == [[True]]
     assert await alive(engine)
     assert calls == []
 
@@ -134,7 +134,7 @@ async def test_failures_reach_the_one_who_asked_and_the_thread_lives_on() -> Non
 
     engine = EngineThread()
     stream = engine.stream(items)
-    assert await anext(stream) == 1
+    assert await anext(stream) == [1]
     with pytest.raises(ValueError, match="in a step"):
         await anext(stream)
     with pytest.raises(StopAsyncIteration):
@@ -144,7 +144,7 @@ async def test_failures_reach_the_one_who_asked_and_the_thread_lives_on() -> Non
 
 def test_event_loops_share_one_engine() -> None:
     engine = EngineThread()
-    results: list[list[int]] = []
+    results: list[list[list[int]]] = []
 
     async def consume() -> None:
         results.append([item async for item in engine.stream(lambda: iter(range(50)))])
@@ -154,7 +154,7 @@ def test_event_loops_share_one_engine() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert results == [list(range(50))] * 3
+    assert results == [[[number] for number in range(50)]] * 3
 
 
 def test_a_loop_that_has_gone_harms_no_other() -> None:

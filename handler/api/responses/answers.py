@@ -1,6 +1,6 @@
 """A response's events as HTTP wants them: streamed one by one, or only what the last one holds. One source for both."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 
 from handler.api.chunks import dumps
 from handler.api.responses.events import ResponseEvents
@@ -12,26 +12,30 @@ from handler.record import RequestRecord
 
 
 async def stream_response(
-    events: AsyncIterator[ChatEvent], response: ResponseEvents, record: RequestRecord
+    bursts: AsyncIterator[Sequence[ChatEvent]], response: ResponseEvents, record: RequestRecord
 ) -> AsyncGenerator[bytes, None]:
-    """Server-sent events; the first two come before the prompt is run. The last one says how it ended: there is no
-    `[DONE]`, as there is none at OpenAI's."""
+    """Server-sent events, those of a burst together; the first two come before the prompt is run. The last one says how
+    it ended: there is no `[DONE]`, as there is none at OpenAI's."""
     yield named_events(response.start())
-    async for item in events:
-        _note(item, record)
-        if told := named_events(response.add(item)):
+    async for burst in bursts:
+        if told := named_events(_told(burst, response, record)):
             yield told
 
 
 async def fold_response(
-    events: AsyncIterator[ChatEvent], response: ResponseEvents, record: RequestRecord
+    bursts: AsyncIterator[Sequence[ChatEvent]], response: ResponseEvents, record: RequestRecord
 ) -> JsonObject | None:
     """What the last event holds; None if there was none, because nobody waits any more."""
     _pass(response.start())
-    async for item in events:
-        _note(item, record)
-        _pass(response.add(item))
+    async for burst in bursts:
+        _pass(_told(burst, response, record))
     return response.whole
+
+
+def _told(burst: Sequence[ChatEvent], response: ResponseEvents, record: RequestRecord) -> Iterator[JsonObject]:
+    for item in burst:
+        _note(item, record)
+        yield from response.add(item)
 
 
 def named_events(events: Iterable[JsonObject]) -> bytes:

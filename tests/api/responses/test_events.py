@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -87,9 +87,9 @@ def response() -> ResponseEvents:
     return ResponseEvents(head, new_id=lambda prefix: f"{prefix}_{next(numbers)}", clock=lambda: 1_700_000_001.5)
 
 
-async def events(items: tuple[ChatEvent, ...]) -> AsyncIterator[ChatEvent]:
-    for item in items:
-        yield item
+async def events(items: tuple[ChatEvent, ...], burst: int = 1) -> AsyncIterator[Sequence[ChatEvent]]:
+    for start in range(0, len(items), burst):
+        yield items[start : start + burst]
 
 
 async def stream(items: tuple[ChatEvent, ...]) -> str:
