@@ -3,6 +3,8 @@
 A step allocates nothing: ids, positions and logits live in buffers that stay bound.
 """
 
+import math
+import mmap
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +21,7 @@ from handler.ort.allocation import telling_of_memory
 KV = list[NDArray[np.float32]]
 
 _FIRST_CAPACITY = 256  # positions; SmolLM2-135M: 12 MB
+_LARGE = 2**20  # bytes
 _SPARE = 1  # position behind the capacity: graphs append a row of their own to each step, which nobody reads
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
@@ -26,16 +29,33 @@ _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
 def allocate(model: ModelManifest, rows: int, capacity: int) -> KV:
     """Buffers with nothing in them, and room for `capacity` positions."""
-    return [np.empty(shape, np.float32) for shape in _shapes(model, rows, capacity)]
+    return [_empty(shape) for shape in _shapes(model, rows, capacity)]
 
 
 def reallocate(kv: KV, length: int, model: ModelManifest, capacity: int) -> None:
     """Puts buffers with room for `capacity` positions in the place of one sequence's, its first `length` positions in
     them. One after the other, so that no more than one of them is there twice."""
     for index, shape in enumerate(_shapes(model, 1, capacity)):
-        buffer = np.empty(shape, np.float32)
+        buffer = _empty(shape)
         buffer[:, :, :length] = kv[index][:, :, :length]
         kv[index] = buffer
+
+
+def _empty(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A buffer that takes memory where it is written, and gives all of it back. Raises MemoryError.
+
+    A large one has pages of its own. numpy asks for huge ones, and with the first positions of each row they would all
+    be there.
+    """
+    size = math.prod(shape) * np.dtype(np.float32).itemsize
+    if size < _LARGE or not hasattr(mmap, "MADV_NOHUGEPAGE"):
+        return np.empty(shape, np.float32)
+    try:
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:
+        raise MemoryError(f"{size} bytes of KV") from None
+    pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, np.float32).reshape(shape)
 
 
 def _shapes(model: ModelManifest, rows: int, capacity: int) -> list[tuple[int, ...]]:

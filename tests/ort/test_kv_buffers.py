@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from handler.ort import kv_buffers
+from handler.process_memory import resident_bytes
 from tests.ort import decoders
 
 LENGTH = 200
@@ -29,6 +30,22 @@ def test_no_more_than_one_buffer_is_there_twice(tmp_path: Path) -> None:
     assert kv_buffers.capacity(kv) == 512
     for number, buffer in enumerate(kv):
         np.testing.assert_array_equal(buffer[:, :, :LENGTH], number)
+
+
+def test_large_buffers_take_memory_where_they_are_written_and_give_it_back(tmp_path: Path) -> None:
+    model = decoders.export(decoders.checkpoint(decoders.CONFIG), "fp32", tmp_path)
+    before = resident_bytes()
+    kv = kv_buffers.allocate(model, 64, 1000)
+    for buffer in kv:
+        buffer[:, :, :8] = 1
+    whole = sum(buffer.nbytes for buffer in kv)
+    assert whole > 30e6
+    assert resident_bytes() - before < whole / 4
+    for buffer in kv:
+        buffer[...] = 1
+    assert resident_bytes() - before > whole / 2
+    del kv, buffer
+    assert resident_bytes() - before < whole / 4
 
 
 @pytest.mark.parametrize("failing", range(4))
