@@ -1,9 +1,9 @@
 // Products with 8-bit weights that have a scale per output, of activations in 8 bits that have a step per row.
 //
-// y[n] = step · scale[n] · Σ (x − 128) · w. The weights lie as MatMulIntegerToFloat takes them, and the magnitudes of inputs
-// 2i and 2i + 1 add up to 128 at most: the two products of such a pair fit 16 bits with an activation that has no sign (255 ·
-// 128), and the four of two pairs do with one that has (2 · 127 · 128). Sums of integers are exact: a row comes out the same
-// to the bit however many there are, and whichever kernel adds it up.
+// y[n] = step · scale[n] · Σ (x − 128) · w. The weights lie as MatMulIntegerToFloat takes them, none is −128, and the magnitudes
+// of inputs 2i and 2i + 1 add up to 128 at most: the two products of such a pair fit 16 bits with an activation that has no sign
+// (255 · 128), and the four of two pairs do with one that has (2 · 127 · 128). Sums of integers are exact: a row comes out the
+// same to the bit however many there are, and whichever kernel adds it up.
 #pragma once
 
 #include "activations.h"

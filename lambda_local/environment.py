@@ -115,7 +115,8 @@ class Environment:
         session.open.pop(invocation.request_id, None)
         if not isinstance(invocation.outcome, Failed):
             return None
-        if invocation.outcome.error_type == TRUNCATED and await first_of(DYING, exited=process.wait()):
+        left = min(DYING, deadline - time.monotonic())
+        if invocation.outcome.error_type == TRUNCATED and await first_of(left, exited=process.wait()):
             return await _stopped(process, "exited")
         return invocation.outcome
 

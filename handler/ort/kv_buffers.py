@@ -3,6 +3,7 @@
 A step allocates nothing: ids, positions and logits live in buffers that stay bound.
 """
 
+import contextlib
 import math
 import mmap
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ def _empty(shape: tuple[int, ...]) -> NDArray[np.float32]:
         pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError:
         raise MemoryError(f"{size} bytes of KV") from None
-    pages.madvise(mmap.MADV_NOHUGEPAGE)
+    with contextlib.suppress(OSError):  # of a kernel that knows no huge pages
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(pages, np.float32).reshape(shape)
 
 

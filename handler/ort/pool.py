@@ -101,8 +101,8 @@ class KVPool:
 
     def _clear(self, rows: int, capacity: int) -> None:
         """New, empty rows. Members keep the old ones until they move."""
-        self._rows, self._capacity = rows, capacity
         self._kv: KV = kv_buffers.allocate(self._model, rows, capacity)
+        self._rows, self._capacity = rows, capacity  # if there was memory for them
         self._occupants: dict[int, ReferenceType[SharedKVSession]] = {}
         self._bound: dict[int, tuple[BoundKV, StepBuffers]] = {}  # by how many rows take part
 

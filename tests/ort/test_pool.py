@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from handler.engine.ports import Decoder, KVSession
+from handler.ort import kv_buffers
 from handler.ort.pool import MOST_IDLE
 from handler.ort.shared import SharedKVDecoder
 from tests.ort import decoders
@@ -119,6 +120,27 @@ def test_a_row_that_sits_out_at_the_end_of_the_window_is_left_alone(tmp_path: Pa
         advance(model, [other], [token_id])
     full.truncate(15)
     full.forward([9])
+
+
+def test_where_memory_ends_the_rows_stay_as_they_were(model: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [decoders.tokens(5 + number, number) for number in range(5)]
+    sessions = [model.open() for _ in prompts]
+    for session, prompt in zip(sessions, prompts, strict=True):
+        session.forward(prompt)
+    model.advance(sessions[:4], [1, 2, 3, 4])
+
+    def none_left(*_shape: object) -> NDArray[np.float32]:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kv_buffers, "_empty", none_left)
+        with pytest.raises(MemoryError):
+            model.advance(sessions, [5, 6, 7, 8, 9])
+    found = model.advance(sessions, [5, 6, 7, 8, 9])
+    for number, prompt in enumerate(prompts):
+        tokens = [*prompt, number + 1] if number < 4 else prompt
+        alone = decoders.logits(model, [*tokens, number + 5])[-1]
+        np.testing.assert_allclose(found[number], alone, atol=0 if model.company_free else 0.02)
 
 
 def test_buffers_go_with_their_sequences(tmp_path: Path) -> None:
