@@ -22,20 +22,23 @@ from handler.ort.allocation import telling_of_memory
 KV = list[NDArray[np.float32]]
 
 _FIRST_CAPACITY = 256  # positions; SmolLM2-135M: 12 MB
-_LARGE = 2**20  # bytes
+_LARGE = 2**20  # bytes: well below the 4 MB from which numpy asks for huge pages
 _SPARE = 1  # position behind the capacity: graphs append a row of their own to each step, which nobody reads
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
 
 def allocate(model: ModelManifest, rows: int, capacity: int) -> KV:
-    """Buffers with nothing in them, and room for `capacity` positions."""
+    """Buffers with nothing in them, and room for `capacity` positions. Raises MemoryError."""
     return [_empty(shape) for shape in _shapes(model, rows, capacity)]
 
 
 def reallocate(kv: KV, length: int, model: ModelManifest, capacity: int) -> None:
-    """Puts buffers with room for `capacity` positions in the place of one sequence's, its first `length` positions in
-    them. One after the other, so that no more than one of them is there twice."""
+    """Puts buffers [1, heads, capacity, width] in the place of one sequence's, its first `length` positions in them.
+
+    One after the other, so that no more than one of them is there twice. Raises MemoryError; those that had not their
+    turn are then as they were, and `capacity` tells their size.
+    """
     for index, shape in enumerate(_shapes(model, 1, capacity)):
         buffer = _empty(shape)
         buffer[:, :, :length] = kv[index][:, :, :length]

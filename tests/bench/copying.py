@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 from tests.bench.client import Answer, chat, complete
-from tests.bench.command import Options, Record, run
+from tests.bench.command import Missing, Options, Record, run
 from tests.bench.names import COPIES, EDITED, FOLLOWS, GREEDY, LEAVES, SAMPLED, SPECULATION
 from tests.bench.requests import STORIES, TO_THE_END, passage
 from tests.bench.servers import UNCACHED, Server, serving
@@ -42,10 +42,10 @@ def edited(text: str) -> str:
 
 
 def _copy(server: Server) -> Answer:
-    """Raises RuntimeError where the model says something else than the passage."""
+    """Raises Missing where the model says something else than the passage."""
     once, answer = passage(_PASSAGE, _PASSAGE), _again(server, _PASSAGE)
     if answer.text not in once:
-        raise RuntimeError(f"no copy: {answer.text!r}")
+        raise Missing("the model here does not copy the passage to its end")
     return answer
 
 
